@@ -1,0 +1,45 @@
+# make quickstart | test | lint | lock | reports          (`make help` says what each does)
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Several test processes share the machine with each other: one thread each unless told otherwise.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help quickstart reports test lint lock clean
+help:
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+# The stamp is newer than the lock once the environment holds exactly what the lock names.
+$(VENV)/.synced: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	awk '/^uv==/{p=1;print;next} p&&/^ +--hash/{print;next} {p=0}' requirements.lock > $(VENV)/uv.txt
+	$(BIN)/pip install --quiet --require-hashes -r $(VENV)/uv.txt
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	touch $@
+
+quickstart: $(VENV)/.synced  ## train a small run on the embedded data set, print its table, draw its curve
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/composer -n 2 bench/train.py -f yamls/quickstart.yaml $(ARGUMENTS)
+	$(BIN)/python -m bench.tables comparison --runs runs --experiment quickstart
+	$(BIN)/python -m bench.figures training_curves --runs runs --experiment quickstart --out runs/quickstart
+
+reports: $(VENV)/.synced  ## write the reports anew from the committed run records
+	$(BIN)/python -m bench.audit --out reports/claims
+	$(BIN)/python -m bench.tables comparison --runs reports/runs --experiment readme --out reports/readme
+	$(BIN)/python -m bench.figures training_curves --runs reports/runs --experiment readme --out reports/readme
+
+test: $(VENV)/.synced  ## run every test, two at a time
+	$(BIN)/python -m pytest -n 2 --dist loadscope
+
+lint: $(VENV)/.synced  ## style, docstrings, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: $(VENV)/.synced  ## write requirements.lock anew from the ranges in pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --quiet --output-file requirements.lock
+
+clean:  ## remove the environment and what tests leave behind
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
