@@ -1,0 +1,1 @@
+"""What plugs into Composer's events: a pure function and a thin class over it."""

@@ -1,0 +1,178 @@
+"""The algorithms that a YAML may name, as one dict: name → class, settings and their ranges, and who excludes whom.
+
+    algorithms:
+      label_smoothing: {smoothing: 0.1}
+      channels_last: {}
+
+A class is written "module:Class" and imported only by `build_algorithms`, so that reading a YAML needs neither torch
+nor composer. The settings repeat the class's own names and defaults; a test compares them with the class's signature.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from bench.errors import BadInput, nearest, unknown
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|[01](\.[0-9]+)?dur)$")]
+
+
+@dataclass(frozen=True)
+class AlgorithmRow:
+    """One algorithm: its class, its settings (name → type and default), and what it is."""
+
+    target: str
+    settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    source: str = ""
+
+
+ALGORITHMS: dict[str, AlgorithmRow] = {
+    "blurpool": AlgorithmRow(
+        "composer.algorithms:BlurPool",
+        {
+            "replace_convs": (bool, True),
+            "replace_maxpools": (bool, True),
+            "blur_first": (bool, True),
+            "min_channels": (Count, 16),
+        },
+        "Zhang, ICML 2019",
+    ),
+    "channels_last": AlgorithmRow("composer.algorithms:ChannelsLast", {}, "memory format NHWC"),
+    "colout": AlgorithmRow("composer.algorithms:ColOut", {"p_row": (Share, 0.15), "p_col": (Share, 0.15)}, "Composer"),
+    "cutmix": AlgorithmRow("composer.algorithms:CutMix", {"alpha": (Positive, 1.0)}, "Yun et al., ICCV 2019"),
+    "cutout": AlgorithmRow(
+        "composer.algorithms:CutOut", {"num_holes": (Count, 1), "length": (Share, 0.5)}, "DeVries and Taylor, 2017"
+    ),
+    "ema": AlgorithmRow(
+        "composer.algorithms:EMA",
+        {"half_life": (When, "1000ba"), "ema_start": (When, "0.0dur"), "update_interval": (When | None, None)},
+        "Polyak averaging, exponential",
+    ),
+    "ghost_batchnorm": AlgorithmRow(
+        "composer.algorithms:GhostBatchNorm", {"ghost_batch_size": (Count, 32)}, "Hoffer et al., NeurIPS 2017"
+    ),
+    "gradient_clipping": AlgorithmRow(
+        "composer.algorithms:GradientClipping",
+        {
+            "clipping_type": (Literal["norm", "value", "adaptive"], "norm"),
+            "clipping_threshold": (Positive, 1.0),
+        },
+        "Pascanu et al., ICML 2013",
+    ),
+    "label_smoothing": AlgorithmRow(
+        "composer.algorithms:LabelSmoothing", {"smoothing": (Share, 0.1)}, "Szegedy et al., CVPR 2016"
+    ),
+    "layer_freezing": AlgorithmRow(
+        "composer.algorithms:LayerFreezing",
+        {"freeze_start": (Share, 0.5), "freeze_level": (Share, 1.0)},
+        "Brock et al., FreezeOut, 2017",
+    ),
+    "mixup": AlgorithmRow("composer.algorithms:MixUp", {"alpha": (Positive, 0.2)}, "Zhang et al., ICLR 2018"),
+    "progressive_resizing": AlgorithmRow(
+        "composer.algorithms:ProgressiveResizing",
+        {
+            "mode": (Literal["resize", "crop"], "resize"),
+            "initial_scale": (Share, 0.5),
+            "finetune_fraction": (Share, 0.2),
+            "delay_fraction": (Share, 0.5),
+            "size_increment": (Count, 4),
+        },
+        "fastai",
+    ),
+    "sam": AlgorithmRow(
+        "composer.algorithms:SAM",
+        {"rho": (Positive, 0.05), "epsilon": (Positive, 1e-12), "interval": (Count, 1)},
+        "Foret et al., ICLR 2021",
+    ),
+    "selective_backprop": AlgorithmRow(
+        "composer.algorithms:SelectiveBackprop",
+        {"start": (Share, 0.5), "end": (Share, 0.9), "keep": (Share, 0.5), "interrupt": (int, 2)},
+        "Jiang et al., 2019",
+    ),
+    "squeeze_excite": AlgorithmRow(
+        "composer.algorithms:SqueezeExcite",
+        {"latent_channels": (Positive, 64.0), "min_channels": (Count, 128)},
+        "Hu et al., CVPR 2018",
+    ),
+    "swa": AlgorithmRow(
+        "composer.algorithms:SWA",
+        {"swa_start": (When, "0.7dur"), "swa_end": (When, "0.97dur"), "update_interval": (When, "1ep")},
+        "Izmailov et al., UAI 2018",
+    ),
+    "weight_standardization": AlgorithmRow(
+        "composer.algorithms:WeightStandardization",
+        {"n_last_layers_ignore": (Annotated[int, Field(ge=0)], 0)},
+        "Qiao et al., 2019",
+    ),
+}
+
+# What people look for among the algorithms and find elsewhere in the spec.
+ELSEWHERE: dict[str, str] = {
+    "randaugment": "augmentation.policy=rand_augment",
+    "autoaugment": "augmentation.policy=auto_augment",
+    "trivialaugment": "augmentation.policy=trivial_augment_wide",
+    "randomerasing": "augmentation.erasing=0.5",
+    "amp": "precision=amp_bf16 (or amp_fp16 on a GPU)",
+    "cpuautocast": "precision=amp_bf16",
+    "compile": "compile=true",
+}
+
+# Pairs that would not do what their names promise.
+CONFLICTS: tuple[tuple[str, str, str], ...] = (
+    ("mixup", "cutmix", "each mixes the batch that the other has already mixed; train one arm with each"),
+    ("ema", "swa", "both replace the weights that are evaluated"),
+    ("sam", "selective_backprop", "both run extra forward passes and would prune or perturb the other's"),
+    ("selective_backprop", "mixup", "it ranks samples by their loss, which mixed samples do not have"),
+    ("selective_backprop", "cutmix", "it ranks samples by their loss, which mixed samples do not have"),
+    ("ghost_batchnorm", "weight_standardization", "Composer's surgery on both leaves BatchNorm of unknown batch size"),
+)
+
+
+def validate_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the chosen algorithms with every setting filled in; raise BadInput for what is unknown or out of range."""
+    complete = {name: validate_settings(name, settings) for name, settings in chosen.items()}
+    for first, second, why in CONFLICTS:
+        if first in chosen and second in chosen:
+            raise BadInput(f"algorithms '{first}' and '{second}' cannot be combined: {why}.")
+    return complete
+
+
+def validate_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one algorithm's settings with defaults filled in; raise BadInput naming setting, value and range."""
+    plain = str(name).lower().replace("_", "").replace("-", "")
+    if name not in ALGORITHMS and plain in ELSEWHERE:
+        raise BadInput(f"unknown algorithm '{name}': it is declared as {ELSEWHERE[plain]}.")
+    if name not in ALGORITHMS:
+        raise unknown("algorithm", name, ALGORITHMS)
+    rows = ALGORITHMS[name].settings
+    schema = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **dict(rows))  # type: ignore[call-overload]
+    try:
+        return schema.model_validate(dict(settings)).model_dump()
+    except ValidationError as error:
+        raise BadInput("; ".join(describe_setting(name, rows, item) for item in error.errors())) from None
+
+
+def describe_setting(name: str, rows: Mapping[str, Any], item: Mapping[str, Any]) -> str:
+    """Word one refused setting of an algorithm."""
+    key = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        allowed = ", ".join(rows) or "none"
+        return f"'{name}' has no setting '{key}'.{nearest(key, rows)} Allowed: {allowed}."
+    return f"'{name}.{key}': {item['input']!r}: {item['msg']}."
+
+
+def build_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> Sequence[Any]:
+    """Return Composer algorithm objects in the order of the registry, which fixes the order in which they run."""
+    return [import_target(row.target)(**chosen[name]) for name, row in ALGORITHMS.items() if name in chosen]
+
+
+def import_target(target: str) -> Any:
+    """Return the class that "module:Class" names."""
+    module, name = target.split(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,1 @@
+"""Efficient-training benchmark suite: declared runs, real records, tables one can trace."""

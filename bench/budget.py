@@ -1,0 +1,225 @@
+"""What a run may cost in place of how long it lasts: `budget:` becomes a duration, and the warm-up is scaled to it.
+
+    budget: 0.1 PFLOP     equal training compute: 3 forward passes a sample, 2 FLOP a multiply-accumulate
+    budget: 10ep          equal epochs
+
+Of `budget` and `max_duration` the one with the higher precedence holds. A duration below the budget is what the recipe
+was made for: its warm-up keeps its share of the run (5 of 200 epochs become 2.5 % of the batches). A warm-up that is
+declared with the budget or above it is taken as it is. The resolved spec holds the duration and the warm-up that come
+out, so the run can be repeated without the budget.
+
+Compute counts the model as it is declared. Algorithms are left out, such as SAM's second pass or the layers that
+squeeze_excite adds; the cost in a run's result is counted on the network that was trained.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BadInput, nearest
+from bench.spec import RunSpec, Scalar
+from bench.zoo.golden import read_golden, training_cost
+from bench.zoo.models import MODELS
+
+FLOP_UNITS = {"GFLOP": 10**9, "TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
+FORMS = "training compute such as '0.1 PFLOP' (GFLOP, TFLOP, PFLOP, EFLOP), or epochs such as '10ep'"
+# The duration of a spec that is validated before its budget has become one.
+PLACEHOLDER = "1ep"
+GOLDEN_CLASSES = 100
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A budget as it is declared: where, for which recipe's duration, and beside which duration, if any."""
+
+    text: str
+    source: str
+    reference: str | None = None
+    beside: str | None = None
+    scale_warmup: bool = True
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many images are trained on and evaluated, their shape (C, H, W), and the number of classes."""
+
+    train: int
+    evaluation: int
+    image: tuple[int, int, int]
+    classes: int
+
+
+def find_budget(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Asked | None:
+    """Return the budget that holds among the layers of a spec (lowest precedence first), None when a duration does.
+
+    Raises BadInput that names the source for a budget that is no amount.
+    """
+    budget, duration = last_with(layers, "budget"), last_with(layers, "max_duration")
+    if budget < 0 or duration > budget or layers[budget][1]["budget"] is None:
+        return None
+    source, content = layers[budget]
+    text = normalise(content["budget"], source)
+    beside = str(content["max_duration"]) if duration == budget else None
+    reference = layers[duration][1]["max_duration"] if 0 <= duration < budget else None
+    warmup = max((index for index, (_, content) in enumerate(layers) if has_warmup(content)), default=-1)
+    return Asked(text, source, reference, beside, scale_warmup=reference is not None and warmup < budget)
+
+
+def last_with(layers: Sequence[tuple[str, Mapping[str, Any]]], key: str) -> int:
+    """Return the index of the last layer that holds a key, -1 when none does."""
+    return max((index for index, (_, content) in enumerate(layers) if key in content), default=-1)
+
+
+def has_warmup(content: Mapping[str, Any]) -> bool:
+    """Tell whether a layer declares a warm-up."""
+    schedule = content.get("schedule")
+    return isinstance(schedule, Mapping) and "warmup" in schedule
+
+
+def normalise(value: Any, source: str) -> str:
+    """Return a budget as it is recorded, `0.1 PFLOP` or `10ep`; raise BadInput for anything else."""
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2})?) *([A-Za-z]+)", str(value))
+    number, unit = match.groups() if match else ("0", "")
+    amount = Decimal(number)
+    if unit == "ep" and amount >= 1 and amount == int(amount):
+        return f"{int(amount)}ep"
+    if unit in FLOP_UNITS and amount > 0:
+        return f"{amount.normalize():f} {unit}"
+    hint = nearest(unit, [*FLOP_UNITS, "ep"]) if unit else ""
+    raise BadInput(f"{source}: key 'budget': {value!r}: allowed is {FORMS}.{hint}")
+
+
+def resolve_budget(asked: Asked, spec: RunSpec) -> dict[str, Any]:
+    """Return the top-level keys (budget, max_duration, schedule) that a budget gives a spec.
+
+    The batches are the most that the compute pays for. Raises BadInput for less than one batch, for a duration beside
+    the budget that differs, and for a warm-up that is as long as the run.
+    """
+    duration = resolve_duration(asked, spec)
+    if asked.beside not in (None, duration):
+        raise BadInput(
+            f"{asked.source}: key 'max_duration': '{asked.beside}' and budget '{asked.text}', which is {duration} for "
+            f"{spec.model.name} in batches of {spec.batch_size}, contradict each other; leave one of them out"
+        )
+    warmup = resolve_warmup(asked, spec, duration)
+    return {"budget": asked.text, "max_duration": duration, "schedule": {"warmup": warmup}}
+
+
+def resolve_duration(asked: Asked, spec: RunSpec) -> str:
+    """Return the duration that a budget pays for: whole batches for compute, epochs as they are."""
+    if asked.text.endswith("ep"):
+        return asked.text
+    number, unit = asked.text.split()
+    batch = training_cost(2 * forward_macs(spec), spec.batch_size)
+    batches = int(Fraction(number) * FLOP_UNITS[unit] // batch)
+    if batches < 1:
+        raise BadInput(
+            f"{asked.source}: key 'budget': '{asked.text}' is less than one batch of {spec.batch_size} costs "
+            f"{spec.model.name} ({batch / 10**12:.3g} TFLOP)"
+        )
+    return f"{batches}ba"
+
+
+def resolve_warmup(asked: Asked, spec: RunSpec, duration: str) -> str:
+    """Return the warm-up: the recipe's share of its own duration in batches, or what is declared with the budget."""
+    declared = spec.schedule.warmup
+    if not int(re.sub(r"[a-z]+", "", declared)):
+        return "0ep"
+    total = in_batches(duration, spec)
+    if asked.scale_warmup:
+        share = in_batches(declared, spec) / in_batches(str(asked.reference), spec)
+        declared = f"{max(1, round(share * total))}ba"
+    if in_batches(declared, spec) >= total:
+        raise BadInput(f"{asked.source}: key 'budget': '{asked.text}' ({duration}) is all warm-up ({declared})")
+    return declared
+
+
+def in_batches(duration: str, spec: RunSpec) -> Fraction:
+    """Return a duration in epochs, batches or samples as a number of batches; an epoch drops its last partial one.
+
+    Raises BadInput for a duration in seconds, and when epochs are counted of a data set whose size is not known.
+    """
+    match = re.fullmatch(r"([0-9]+)(ep|ba|sp)", duration)
+    if not match:
+        raise BadInput(f"a duration of '{duration}' has no number of batches; use ep, ba or sp")
+    number, unit = int(match[1]), match[2]
+    if unit == "ba":
+        return Fraction(number)
+    if unit == "sp":
+        return Fraction(number, spec.batch_size)
+    return Fraction(number * max(1, data_sizes(spec).train // spec.batch_size))
+
+
+def data_sizes(spec: RunSpec) -> Sizes:
+    """Return the sizes of a spec's data: of its files, else those a registered data set is known to have.
+
+    Raises BadInput for a data set that is neither there nor registered.
+    """
+    # Imported here: numpy is not needed to read the specs that have no budget.
+    from bench.data import prepare
+    from bench.data.datasets import DATASETS, data_root, find_folder
+
+    known = DATASETS.get(spec.data.name)
+    folder = data_root(spec.data.root) / spec.data.name
+    if known and not (folder / "train_images.npy").is_file():
+        drawn = prepare.Sizes()
+        train, test = known.train or drawn.train, known.test or drawn.test
+        held = train // 10 if spec.data.split == "tuning" else 0
+        return Sizes(train - held, held or test, (3, 32, 32), known.classes)
+    return read_sizes(find_folder(spec.data.name, data_root(spec.data.root)), spec, known.classes if known else None)
+
+
+def read_sizes(folder: Path, spec: RunSpec, classes: int | None) -> Sizes:
+    """Return the sizes of a prepared data set from its headers, and from its labels when some are held out."""
+    from bench.data.datasets import tuning_indices
+    from bench.data.layout import CLASSES_FILE, read_classes, read_header, read_labels
+
+    count = classes or len(read_classes(folder / CLASSES_FILE))
+    train, height, width, channels = read_header(folder / "train_images.npy").shape
+    evaluation = read_header(folder / "test_images.npy").shape[0]
+    if spec.data.split == "tuning":
+        kept, held = tuning_indices(read_labels(folder / "train_labels.npy", count))
+        train, evaluation = len(kept), len(held)
+    return Sizes(train, evaluation, (channels, height, width), count)
+
+
+def forward_macs(spec: RunSpec) -> int:
+    """Return the multiply-accumulates of one image: the zoo's golden figure, else counted on the network built now.
+
+    Only the latter imports torch: a timm model, options or a stem of one's own, another number of classes or another
+    image size. Raises BadInput for a network that cannot be built.
+    """
+    golden = read_golden().get(spec.model.name)
+    if golden and is_golden(spec):
+        return golden.macs
+    sizes = data_sizes(spec)
+    return count_macs(spec.model.name, spec.model.stem, tuple(spec.model.options.items()), sizes.image, sizes.classes)
+
+
+@lru_cache(maxsize=256)
+def count_macs(
+    name: str, stem: str | None, options: tuple[tuple[str, Scalar], ...], image: tuple[int, int, int], classes: int
+) -> int:
+    """Return the multiply-accumulates of one image, counted on the network; raise BadInput when it cannot be built."""
+    from bench.zoo.build import build_model
+    from bench.zoo.cost import CountError, count_cost
+
+    try:
+        return count_cost(build_model(name, classes, stem=stem, options=dict(options)), image).macs
+    except CountError as error:
+        raise BadInput(f"model '{name}': its cost cannot be counted: {error}") from None
+
+
+def is_golden(spec: RunSpec) -> bool:
+    """Tell whether a spec trains the zoo's own network of that name, on images and classes as the zoo counts them."""
+    from bench.data.datasets import DATASETS
+
+    row, known = MODELS.get(spec.model.name), DATASETS.get(spec.data.name)
+    if row is None or known is None or known.classes != GOLDEN_CLASSES or spec.model.stem is not None:
+        return False
+    return all(row.options.get(key) == value for key, value in spec.model.options.items())

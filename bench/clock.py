@@ -1,0 +1,42 @@
+"""The clock of a run: how long it trained, evaluated, saved and started up, kept apart (DESIGN.md, "Clock")."""
+
+import time
+from collections.abc import Callable
+
+PHASES = ("startup", "train", "eval", "checkpoint", "other")
+
+
+class Clock:
+    """Add up the seconds spent in each phase; exactly one phase runs at a time.
+
+    `synchronise` waits for the device, so that work queued in one phase is not counted in the next.
+    """
+
+    def __init__(
+        self, synchronise: Callable[[], None] = lambda: None, now: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Start with all phases at zero and no phase running."""
+        self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
+        self._synchronise, self._now = synchronise, now
+        self._phase: str | None = None
+        self._since = 0.0
+
+    @property
+    def phase(self) -> str | None:
+        """Return the running phase."""
+        return self._phase
+
+    def switch(self, phase: str | None) -> str | None:
+        """End the running phase, start another (None: stop), and return the one that ended."""
+        self._synchronise()
+        now = self._now()
+        ended = self._phase
+        if ended is not None:
+            self.seconds[ended] += now - self._since
+        self._phase, self._since = phase, now
+        return ended
+
+    def read(self) -> dict[str, float]:
+        """Return the seconds of each phase up to now."""
+        self.switch(self._phase)
+        return dict(self.seconds)

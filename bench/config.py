@@ -1,0 +1,308 @@
+"""Read a run's YAML: merge its bases, the file and the overrides, validate, freeze. The one place where YAML is read.
+
+    spec = load_spec(Path("yamls/resnet_20.yaml"), ["max_duration=2ep", "seed=3"])
+
+Order of precedence: every file named under `base:` (paths relative to the file that names them, or to `yamls/`), then
+the file itself, then the arm of an ablation, then the overrides. `base:` in an arm or among the overrides replaces the
+file's own bases. `budget:` may stand in place of `max_duration:` (`bench.budget`).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from algorithms.registry import validate_algorithms
+from bench.budget import PLACEHOLDER, find_budget, resolve_budget
+from bench.errors import BadInput, nearest, unknown
+from bench.spec import AdamWSection, RunSpec, Section, SGDSection
+from bench.zoo.models import MODELS
+
+OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
+YAMLS = Path(__file__).resolve().parent.parent / "yamls"
+Layers = list[tuple[str, dict[str, Any]]]
+
+
+def load_spec(path: Path | str, overrides: Sequence[str] = (), arm: str | None = None) -> RunSpec:
+    """Return the validated, frozen spec of a YAML file, or of one arm of an ablation, with `key=value` overrides.
+
+    Raises BadInput that names the file, the key, the value and what is allowed.
+    """
+    return spec_from_layers(read_layers(Path(path), overrides, arm))
+
+
+def load_arms(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, RunSpec]:
+    """Return the specs of all arms of an ablation in the order of the file; empty for a file without `arms:`."""
+    arms = read_yaml(Path(path)).get("arms")
+    return {name: load_spec(path, overrides, name) for name in arms} if isinstance(arms, Mapping) else {}
+
+
+def read_layers(path: Path, overrides: Sequence[str] = (), arm: str | None = None) -> Layers:
+    """Return the mappings that make up a spec, lowest precedence first, each with the name of its source."""
+    changes = parse_overrides(overrides)
+    top = read_yaml(path)
+    differences = choose_arm(top.pop("arms", None), arm, path)
+    named = [layer.pop("base") for layer in (top, differences, changes) if "base" in layer]
+    bases = as_bases(named[-1], "base", path) if named else []
+    layers: Layers = []
+    for base in bases:
+        layers += read_base(base, path, (path.resolve(),))
+    layers.append((str(path), top))
+    if differences:
+        layers.append((f"{path}: arm '{arm}'", differences))
+    if changes:
+        layers.append(("the command line", changes))
+    return layers
+
+
+def choose_arm(arms: Any, arm: str | None, path: Path) -> dict[str, Any]:
+    """Return what an ablation's arm changes in its base: nothing for a file that is no ablation."""
+    if arms is None and arm is None:
+        return {}
+    if not isinstance(arms, Mapping) or not arms:
+        raise BadInput(f"{path}: key 'arms': a mapping of names to differences is expected, found {arms!r}")
+    if arm is None:
+        raise BadInput(f"{path} is an ablation: choose one of its arms with --arm ({', '.join(arms)})")
+    if arm not in arms:
+        raise BadInput(f"{path}: {unknown('arm', arm, arms)}")
+    if not isinstance(arms[arm], Mapping):
+        raise BadInput(f"{path}: key 'arms.{arm}': a mapping of differences is expected, found {arms[arm]!r}")
+    return dict(arms[arm])
+
+
+def read_base(name: str, parent: Path, above: tuple[Path, ...]) -> Layers:
+    """Return the layers of a base file, its own bases first; refuse a file that is its own base."""
+    path = find_base(name, parent)
+    if path.resolve() in above:
+        raise BadInput(f"{parent}: key 'base': '{name}' includes itself")
+    content = read_yaml(path)
+    layers: Layers = []
+    for base in as_bases(content.pop("base", []), "base", path):
+        layers += read_base(base, path, (*above, path.resolve()))
+    return [*layers, (str(path), content)]
+
+
+def find_base(name: str, parent: Path) -> Path:
+    """Return the path of a base file: beside the file that names it, else below `yamls/`."""
+    for folder in (parent.parent, YAMLS):
+        if (folder / name).is_file():
+            return folder / name
+    known = [str(p.relative_to(YAMLS)) for p in sorted(YAMLS.glob("**/*.yaml"))]
+    raise BadInput(f"{parent}: key 'base': there is no file '{name}'.{nearest(name, known)}")
+
+
+def as_bases(value: Any, key: str, path: Path) -> list[str]:
+    """Return `base:` as a list of names; accept one name or a list of names."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise BadInput(f"{path}: key '{key}': {value!r} is neither a file name nor a list of file names")
+    return names
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a YAML file as a plain mapping; refuse anything but plain data."""
+    if not path.is_file():
+        found = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        raise BadInput(f"{path}: there is no such file.{nearest(str(path), found)}")
+    try:
+        return plain_mapping(OmegaConf.load(path), str(path))
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read as YAML: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's text as one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def plain_mapping(node: Any, source: str) -> dict[str, Any]:
+    """Return a loaded YAML document as nested plain containers with string keys."""
+    if not isinstance(node, DictConfig):
+        raise BadInput(f"{source}: a mapping of keys to values is expected, found {kind_of(node)}")
+    content = OmegaConf.to_container(node, resolve=False)
+    if not isinstance(content, dict):
+        raise BadInput(f"{source}: a mapping of keys to values is expected, found an empty or missing value")
+    check_plain(content, source, "")
+    return {str(key): value for key, value in content.items()}
+
+
+def kind_of(node: Any) -> str:
+    """Return what a YAML document that is no mapping holds, in words."""
+    return "a list" if OmegaConf.is_list(node) else f"{node!r}"
+
+
+def check_plain(value: Any, source: str, key: str) -> None:
+    """Refuse keys that are no strings and values that would be interpolated (`${…}` could read the environment)."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            if not isinstance(name, str):
+                raise BadInput(f"{source}: key {name!r} below '{key}' is not a string (quote it)")
+            check_plain(item, source, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            check_plain(item, source, f"{key}[{index}]")
+    elif isinstance(value, str) and ("${" in value or value == "???"):
+        raise BadInput(f"{source}: key '{key}': {value!r}: interpolation is not supported; write the value")
+    elif not isinstance(value, str | int | float | bool | None):
+        raise BadInput(f"{source}: key '{key}': {value!r} is neither text, number, true/false, list nor mapping")
+
+
+def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return `key=value` words as a nested mapping; values are read as YAML."""
+    for word in overrides:
+        if "=" not in word or word.startswith(("=", "-")):
+            raise BadInput(
+                f"override '{word}' is not of the form key=value (for example seed=3 or data.name=shapes100)"
+            )
+    try:
+        merged = OmegaConf.from_dotlist(list(overrides))
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise BadInput(f"overrides {' '.join(overrides)!r} cannot be read: {first_line(error)}") from None
+    return plain_mapping(merged, "the command line")
+
+
+def spec_from_layers(layers: Layers) -> RunSpec:
+    """Merge layers, validate the result and return the frozen spec."""
+    merged: dict[str, Any] = {}
+    for _, content in layers:
+        merged = merge(merged, content)
+    merged["algorithms"] = chosen_algorithms(merged.get("algorithms", {}), layers)
+    asked, merged["budget"] = find_budget(layers), None
+    if asked is None:
+        return validate(merged, layers)
+    reference = validate({"max_duration": PLACEHOLDER, **merged}, layers)
+    return validate(merge(merged, resolve_budget(asked, reference)), layers)
+
+
+def validate(merged: Mapping[str, Any], layers: Layers) -> RunSpec:
+    """Return the spec of merged layers; raise BadInput that names the layer of what is wrong."""
+    try:
+        spec = RunSpec.model_validate(merged)
+    except ValidationError as error:
+        raise BadInput("\n".join(describe(item, layers) for item in error.errors())) from None
+    check_names(spec, layers)
+    return spec
+
+
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `high` over `low`, key by key; an optimizer or schedule of another name replaces the whole section."""
+    result = dict(low)
+    for key, value in high.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping) and not replaces(key, below, value):
+            result[key] = merge(below, value)
+        else:
+            result[key] = value
+    return result
+
+
+def replaces(key: str, low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
+    """Tell whether a section names another optimizer or model, whose settings the lower one's would not fit."""
+    return key in ("optimizer", "model") and "name" in high and "name" in low and high["name"] != low["name"]
+
+
+def chosen_algorithms(value: Any, layers: Layers) -> Any:
+    """Return the algorithms without those set to null, each validated; pass anything malformed on to the schema."""
+    if not isinstance(value, Mapping):
+        return value
+    present = {name: settings for name, settings in value.items() if settings is not None}
+    for name, settings in present.items():
+        if not isinstance(settings, Mapping):
+            continue
+        try:
+            present[name] = validate_algorithms({name: settings})[name]
+        except BadInput as error:
+            raise BadInput(f"{origin(['algorithms', name], layers)}: key 'algorithms': {error}") from None
+    return present
+
+
+def check_names(spec: RunSpec, layers: Layers) -> None:
+    """Check what the schema cannot: names in registries, and algorithms that exclude each other."""
+    name = spec.model.name
+    if not name.startswith("timm/") and name not in MODELS:
+        raise BadInput(f"{origin(['model', 'name'], layers)}: key 'model.name': {unknown('model', name, MODELS)}")
+    check_warmup(spec, layers)
+    try:
+        validate_algorithms(spec.algorithms)
+    except BadInput as error:
+        raise BadInput(f"{origin(['algorithms'], layers)}: key 'algorithms': {error}") from None
+
+
+def check_warmup(spec: RunSpec, layers: Layers) -> None:
+    """Refuse a warm-up in a unit that cannot be set against the duration's."""
+    steps, unit = ("ep", "ba"), re.sub(r"[0-9]+", "", spec.max_duration)
+    warmup = spec.schedule.warmup
+    allowed = steps if unit in steps else () if unit == "sec" else (unit,)
+    if int(re.sub(r"[a-z]+", "", warmup)) and not warmup.endswith(allowed):
+        units = " or ".join(allowed) or "0ep (a run of given seconds has no warm-up)"
+        where = origin(["schedule", "warmup"], layers)
+        key = f"{where}: key 'schedule.warmup'"
+        raise BadInput(f"{key}: '{warmup}' does not go with max_duration={spec.max_duration}; use {units}")
+
+
+def origin(keys: Sequence[Any], layers: Layers) -> str:
+    """Return the name of the last layer that sets a key or the deepest part of its path."""
+    for depth in range(len(keys), 0, -1):
+        for source, content in reversed(layers):
+            if holds(content, keys[:depth]):
+                return source
+    return layers[-1][0]
+
+
+def holds(content: Any, keys: Sequence[Any]) -> bool:
+    """Tell whether nested mappings hold a path of keys."""
+    for key in keys:
+        if not isinstance(content, Mapping) or key not in content:
+            return False
+        content = content[key]
+    return True
+
+
+def describe(item: Mapping[str, Any], layers: Layers) -> str:
+    """Word one validation error: the file, the key, the value, what is allowed, the nearest name."""
+    keys = yaml_keys(item["loc"])
+    key = ".".join(str(part) for part in keys)
+    where = f"{origin(keys, layers)}: key '{key}'"
+    if item["type"] == "extra_forbidden":
+        allowed = allowed_keys(item["loc"])
+        return f"{where}: unknown key.{nearest(str(keys[-1]), allowed)} Allowed: {', '.join(sorted(allowed))}."
+    if item["type"] == "missing":
+        return f"{layers[-1][0]}: key '{key}' is missing and has no default"
+    if item["type"].startswith("union_tag"):
+        return describe_tag(item, layers)
+    return f"{where}: {item['input']!r}: {item['msg']}{nearest_literal(item)}"
+
+
+def describe_tag(item: Mapping[str, Any], layers: Layers) -> str:
+    """Word the error for a section whose `name` says which of several kinds it is (the optimizer)."""
+    keys = [*item["loc"], "name"]
+    allowed = list(OPTIMIZERS)
+    name = item["input"].get("name") if isinstance(item["input"], Mapping) else None
+    where = f"{origin(keys, layers)}: key '{'.'.join(keys)}'"
+    return f"{where}: {name!r}: allowed are {', '.join(allowed)}.{nearest(str(name), allowed)}"
+
+
+def nearest_literal(item: Mapping[str, Any]) -> str:
+    """Return the nearest allowed word when a value had to be one of a few."""
+    expected = str(item.get("ctx", {}).get("expected", ""))
+    words = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    return nearest(str(item["input"]), words) if expected and isinstance(item["input"], str) else ""
+
+
+def yaml_keys(location: Sequence[Any]) -> list[Any]:
+    """Return pydantic's path of an error as keys of the YAML: the kind of optimizer in it is no key."""
+    kind = len(location) > 1 and location[0] == "optimizer" and location[1] in OPTIMIZERS
+    return [location[0], *location[2:]] if kind else list(location)
+
+
+def allowed_keys(location: Sequence[Any]) -> list[str]:
+    """Return the keys that the section of an unknown key (the path's last part) takes."""
+    section: Any = RunSpec
+    for key in location[:-1]:
+        section = OPTIMIZERS.get(key) or section.model_fields[key].annotation
+    return sorted(section.model_fields)

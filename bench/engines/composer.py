@@ -1,0 +1,231 @@
+"""Train a run with Composer's Trainer: the spec in, the result out, every record through `RunWriter`.
+
+One process tree trains one run: Composer's W&B logger fails at the second Trainer of a process.
+"""
+
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from composer import Trainer
+from composer.callbacks import LRMonitor, MemoryMonitor
+from composer.core import Algorithm, Callback, DataSpec, Evaluator, Precision
+from composer.utils import dist, reproducibility
+
+from algorithms.checkpoint import CheckpointCallback
+from algorithms.clock import ClockCallback, slowest, synchronise
+from algorithms.cost import CostCallback, training_flops
+from algorithms.cpu_autocast import CPUAutocast
+from algorithms.deadline import UNREACHABLE, Deadline
+from algorithms.divergence import StopAtDivergence
+from algorithms.epoch_order import EpochOrder
+from algorithms.one_model import OneModel
+from algorithms.recorder import Recorder
+from algorithms.registry import build_algorithms
+from bench.clock import Clock
+from bench.data.datasets import Dataset
+from bench.data.loader import EvalLoader, Shard, TrainLoader
+from bench.engines.classifier import Classifier
+from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
+from bench.engines.resume import identify, resume
+from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
+from bench.environment import usable_cores
+from bench.records import CHECKPOINTS, RunWriter
+from bench.results import make_result
+from bench.spec import RunSpec
+from bench.stopping import Diverged, StopSignals
+from bench.zoo.build import build_model, find_model
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where this process trains."""
+
+    device: str
+    shard: Shard
+    threads: int
+
+    @property
+    def torch_device(self) -> torch.device:
+        """Return the device as torch names it."""
+        return torch.device("cuda", torch.cuda.current_device()) if self.device == "gpu" else torch.device("cpu")
+
+
+def find_machine(spec: RunSpec) -> Machine:
+    """Return device, rank and threads of this process, and set the threads: the launcher leaves them unset."""
+    device = spec.device if spec.device != "auto" else ("gpu" if torch.cuda.is_available() else "cpu")
+    if device == "gpu":
+        torch.cuda.set_device(dist.get_local_rank())
+    threads = spec.threads or max(1, usable_cores() // dist.get_local_world_size())
+    torch.set_num_threads(threads)
+    return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads)
+
+
+def composer_precision(spec: RunSpec, device: str) -> Precision:
+    """Return Composer's precision; on a CPU it stays fp32 and `CPUAutocast` computes in bfloat16."""
+    return Precision.FP32 if device == "cpu" else Precision(spec.precision)
+
+
+def choose_algorithms(spec: RunSpec, device: str) -> list[Algorithm]:
+    """Return the spec's algorithms, with the CPU's autocast around forward where the precision asks for it."""
+    chosen = list(build_algorithms(spec.algorithms))
+    return [*chosen, CPUAutocast()] if device == "cpu" and spec.precision == "amp_bf16" else chosen
+
+
+def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[TrainLoader, EvalLoader]:
+    """Return the training and the evaluation loader of this rank."""
+    shared: dict[str, Any] = {
+        "device": machine.torch_device,
+        "shard": machine.shard,
+        "channels_last": "channels_last" in spec.algorithms,
+    }
+    train = TrainLoader(dataset, spec.augmentation, batch_size=spec.batch_size, seed=spec.seed, **shared)
+    return train, EvalLoader(dataset, batch_size=spec.eval_batch_size, **shared)
+
+
+def image_shape(dataset: Dataset) -> tuple[int, int, int]:
+    """Return the (channels, height, width) of the data set's images."""
+    _, height, width, channels = dataset.train.images.shape
+    return channels, height, width
+
+
+def whole(batch: Any, _: int | float) -> list[Any]:
+    """Return an evaluation batch as the one piece that it is forwarded in."""
+    return [batch]
+
+
+def monitors(device: str) -> list[Callback]:
+    """Return Composer's own monitors; the one of memory knows GPUs only."""
+    return [LRMonitor(), MemoryMonitor()] if device == "gpu" else [LRMonitor()]
+
+
+def build_trainer(
+    spec: RunSpec, dataset: Dataset, machine: Machine, callbacks: Sequence[Callback], writer: RunWriter
+) -> Trainer:
+    """Return Composer's Trainer for the spec, ready to fit."""
+    reproducibility.seed_all(spec.seed)
+    train, evaluation = build_loaders(spec, dataset, machine)
+    module = build_model(spec.model.name, len(dataset.classes), stem=spec.model.stem, options=spec.model.options)
+    model = Classifier(module)
+    seconds = int(spec.max_duration.removesuffix("sec")) if spec.max_duration.endswith("sec") else None
+    deadline = [Deadline(seconds)] if seconds else []
+    return Trainer(
+        model=model,
+        train_dataloader=train,
+        eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
+        eval_interval=spec.eval_interval,
+        max_duration=UNREACHABLE if seconds else spec.max_duration,
+        optimizers=build_optimizer(model, spec.optimizer, fused=can_fuse(spec)),
+        schedulers=build_scheduler(spec.schedule, seconds),
+        step_schedulers_every_batch=True,
+        algorithms=choose_algorithms(spec, machine.device),
+        callbacks=[*deadline, *callbacks, EpochOrder(train), *monitors(machine.device)],
+        loggers=build_wandb(spec, writer.path) if spec.wandb.enabled else None,
+        device=machine.device,
+        precision=composer_precision(spec, machine.device),
+        seed=spec.seed,
+        run_name=writer.path.name,
+        # A resumed run's loader begins at its batch by itself; Composer would load and drop all before it.
+        spin_dataloaders=False,
+        progress_bar=sys.stderr.isatty(),
+        auto_log_hparams=False,
+    )
+
+
+def fit(
+    spec: RunSpec, dataset: Dataset, writer: RunWriter, environment: dict[str, Any], clock: Clock
+) -> dict[str, Any]:
+    """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
+
+    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase. Raises RunStopped for a
+    run that a signal or its numbers ended, and whatever training raises; the directory then stays unfinished.
+    """
+    machine = find_machine(spec)
+    first = machine.shard.rank == 0
+    stop = StopSignals()
+    recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
+    cost = CostCallback(image_shape(dataset))
+    identity = identify(spec, machine.shard.world_size)
+    saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
+    callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver]
+    trainer = build_trainer(spec, dataset, machine, callbacks, writer)
+    try:
+        with stop:
+            complete = resume(trainer, spec, writer, recorder, say if first else silent)
+            train_to_end(trainer, recorder, cost, saver, complete)
+            result = make_result(
+                spec,
+                row=find_model(spec.model.name),
+                network=cost.network,
+                flops=training_flops(cost.network, int(recorder.rows[-1]["samples"])),
+                dataset=dataset,
+                rows=recorder.rows,
+                seconds=slowest(clock.read()),
+                machine=describe_machine(spec, machine, environment),
+                run=writer.path.name,
+            )
+            finish_wandb(result)
+            trainer.close()
+            if first:
+                writer.finish(result)
+    except BaseException as error:
+        if isinstance(error, Diverged) and first:
+            record_failure(writer, error.record(str(saver.last) if saver.last else None))
+        trainer.engine.close()
+        raise
+    return result
+
+
+def train_to_end(
+    trainer: Trainer, recorder: Recorder, cost: CostCallback, saver: CheckpointCallback, complete: bool
+) -> None:
+    """Train what is left and save the end; a run that was killed between its end and its result has nothing left."""
+    if complete:
+        cost.fit_start(trainer.state, trainer.logger)
+        return
+    trainer.fit()
+    recorder.finish(trainer.state, trainer.logger)
+    saver.save(trainer.state, finished=True)
+
+
+def record_failure(writer: RunWriter, failure: dict[str, Any]) -> None:
+    """Mark the run as failed, on the disk and in W&B; a disk that refuses leaves the error itself."""
+    with suppress(OSError):
+        writer.fail(failure)
+    fail_wandb(failure)
+
+
+def say(text: str) -> None:
+    """Print a line at once, also into a pipe or a file."""
+    print(text, flush=True)
+
+
+def silent(_: str) -> None:
+    """Report nothing: one rank speaks for all."""
+
+
+def describe_machine(spec: RunSpec, machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
+    """Return the machine as the result tells it."""
+    name = torch.cuda.get_device_name() if machine.device == "gpu" else environment["cpu"]
+    return {
+        "device": machine.device,
+        "device_name": name,
+        "cpu": environment["cpu"],
+        "cores": environment["cores"],
+        "world_size": machine.shard.world_size,
+        "threads": machine.threads,
+        "precision": spec.precision,
+        "packages": environment["packages"],
+        "commit": environment["git"]["commit"],
+    }
+
+
+def start_clock(process_started: float, now: float) -> Clock:
+    """Return a clock in its start-up phase that already counts the life of the process (seconds since the epoch)."""
+    clock = Clock(synchronise)
+    clock.switch("startup")
+    clock.seconds["startup"] += max(0.0, now - process_started)
+    return clock

@@ -1,0 +1,93 @@
+"""Go on from the newest valid checkpoint: rank 0 chooses it, every rank loads the same file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from composer import Trainer
+from composer.utils import dist
+
+from algorithms import snapshot
+from algorithms.recorder import Recorder
+from bench.checkpoints import Content, Damaged, Found, newest_valid, read_checkpoint, set_aside, sweep
+from bench.data.loader import TrainLoader
+from bench.errors import BadInput
+from bench.records import CHECKPOINTS, RunWriter
+from bench.spec import RunSpec, recipe_hash
+
+
+def identify(spec: RunSpec, world_size: int) -> Content:
+    """Return what a checkpoint says about its run: whose it is, and by how many processes."""
+    return {"recipe": recipe_hash(spec), "seed": spec.seed, "world_size": world_size}
+
+
+def check_identity(content: Content, mine: Content, path: Path) -> None:
+    """Raise Damaged for another run's checkpoint, BadInput for one of another number of processes."""
+    for key in ("recipe", "seed"):
+        if content.get(key) != mine[key]:
+            raise Damaged(f"it belongs to another run ({key} {content.get(key)!r}, this run has {mine[key]!r})")
+    theirs, ours = content.get("world_size"), mine["world_size"]
+    if theirs != ours:
+        raise BadInput(
+            f"run {path} was saved by {theirs} processes and this is {ours}: batch statistics are each process's own, "
+            f"so the result would be that of no recipe. Go on with -n {theirs}, or change seed or experiment"
+        )
+
+
+def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None]) -> Found:
+    """Return the newest checkpoint that this run can go on from, saying which were refused and setting those aside."""
+
+    def check(content: Content) -> None:
+        """Refuse another run's checkpoint and one that does not fit the network."""
+        check_identity(content, mine, folder.parent)
+        snapshot.check(trainer.state, content)
+
+    sweep(folder)
+    found = newest_valid(folder, check)
+    for path, why in found.refused:
+        report(f"checkpoint {path.name} is refused: {why}; it is renamed to {path.name}.refused")
+        set_aside(path)
+    return found
+
+
+def agree(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None]) -> Content:
+    """Return the content of the checkpoint that rank 0 chose, on every rank; empty when there is none."""
+    found, choice = Found(), {"name": "", "refusal": ""}
+    if dist.get_global_rank() == 0:
+        try:
+            found = choose(folder, trainer, mine, report)
+            choice["name"] = found.path.name if found.path else ""
+        except (BadInput, OSError) as error:
+            choice["refusal"] = str(error)
+    shared = [choice]
+    dist.broadcast_object_list(shared)
+    if shared[0]["refusal"]:
+        raise BadInput(shared[0]["refusal"])
+    if not shared[0]["name"] or dist.get_global_rank() == 0:
+        return found.content
+    return read_checkpoint(folder / shared[0]["name"])
+
+
+def resume(
+    trainer: Trainer, spec: RunSpec, writer: RunWriter, recorder: Recorder, report: Callable[[str], None]
+) -> bool:
+    """Put a built trainer where its run was interrupted, and return whether nothing is left to train.
+
+    The epochs file is made to hold what the checkpoint knows; without a checkpoint the run starts from nothing. Raises
+    BadInput for a whole checkpoint that cannot be used.
+    """
+    folder = writer.path / CHECKPOINTS
+    content = agree(folder, trainer, identify(spec, dist.get_world_size()), report)
+    if content:
+        try:
+            snapshot.give(trainer.state, content)
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            words = f"{folder}: the newest checkpoint does not fit this run ({error!r}); move it away"
+            raise BadInput(words) from error
+        now = trainer.state.timestamp
+        loader = trainer.state.train_dataloader
+        assert isinstance(loader, TrainLoader)
+        loader.first_batch = int(now.batch_in_epoch)
+        report(f"going on after {int(now.epoch)} epochs and {int(now.batch)} batches ({folder})")
+    if dist.get_global_rank() == 0:
+        writer.restore_epochs(recorder.rows)
+    return bool(content.get("finished"))

@@ -1,0 +1,91 @@
+"""Log a run to W&B through Composer's logger: offline under the run directory unless WANDB_MODE says otherwise."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import wandb
+from composer.loggers import WandBLogger
+
+from bench.records import WANDB
+from bench.spec import RunSpec, recipe_hash
+from bench.zoo.build import find_model
+
+# Scalars of the result that W&B shows in its run table.
+SUMMARY = (
+    "top1",
+    "top5",
+    "loss",
+    "evaluated_samples",
+    "images_per_second",
+    "seconds",
+    "training",
+    "model",
+    "best",
+    "status",
+    "run",
+    "experiment",
+    "recipe",
+    "seed",
+    "data",
+    "machine",
+)
+
+# What wandb would collect by itself: host and user names, command lines, code, hardware samples every few seconds.
+PRIVATE = {
+    "_disable_meta": True,
+    "_disable_machine_info": True,
+    "_disable_stats": True,
+    "disable_git": True,
+    "disable_code": True,
+    "console": "off",
+}
+
+
+# W&B takes ids of up to 128 characters and tags of up to 64.
+MOST_ID, MOST_TAG = 128, 64
+
+
+def run_id(experiment: str, run: str) -> str:
+    """Return the id of a run in its W&B project, the same at every attempt; a long one ends in a digest of itself."""
+    whole = f"{experiment}-{run}"
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
+    return whole if len(whole) <= MOST_ID else f"{whole[: MOST_ID - 17]}-{digest}"
+
+
+def build_wandb(spec: RunSpec, folder: Path) -> WandBLogger:
+    """Return the logger; its folder is made first, or wandb would silently use the system's temporary one."""
+    if int(os.environ.get("RANK", "0")) == 0:
+        (folder / WANDB).mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    row = find_model(spec.model.name)
+    return WandBLogger(
+        project=spec.wandb.project,
+        entity=spec.wandb.entity,
+        group=spec.experiment,
+        name=folder.name,
+        tags=[tag[:MOST_TAG] for tag in (spec.model.name, row.family, recipe_hash(spec))],
+        init_kwargs={
+            "dir": str(folder),
+            "mode": os.environ.get("WANDB_MODE", "offline"),
+            "config": spec.model_dump(mode="json"),
+            # A run that is resumed goes on under the same id; offline each attempt leaves a folder of its own.
+            "id": run_id(spec.experiment, folder.name),
+            "resume": "allow",
+            "settings": wandb.Settings(**PRIVATE),
+        },
+    )
+
+
+def fail_wandb(failure: dict[str, Any]) -> None:
+    """Mark the W&B run as failed and say why, when a run is being logged by this process."""
+    if wandb.run is not None:
+        wandb.run.summary.update({"status": "failed", "failure": failure})
+
+
+def finish_wandb(result: dict[str, Any]) -> None:
+    """Write the run's result as the W&B summary, when a run is being logged by this process."""
+    if wandb.run is not None:
+        wandb.run.summary.update({key: result[key] for key in SUMMARY})

@@ -1,0 +1,296 @@
+"""What a run directory holds, and its only reader and writer. It imports neither torch nor composer.
+
+    runs/<experiment>/<model>-<recipe hash>-s<seed>/
+        spec.yaml            the resolved spec
+        environment.json     versions, commit, machine, threads
+        epochs.jsonl         one row an epoch, appended and flushed
+        result.json          written last, atomically: its presence means finished
+        failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
+        rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
+        checkpoints/ wandb/  what the run goes on from (`bench.checkpoints`), and the offline W&B run
+
+A row of `epochs.jsonl`: epoch, batch, samples (seen so far, all ranks), lr, train_loss, train_top1, eval_loss,
+eval_top1, eval_top5, eval_samples (null when the epoch was not evaluated), train_seconds, eval_seconds (both since the
+start of the run).
+
+`result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (the last epoch);
+best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
+params, macs, activations, fingerprint, …}; data {name, split, classes, train_samples, eval_samples};
+training {epochs, steps, samples, flops}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second;
+machine {device, device_name, cpu, cores, world_size, threads, precision, packages, commit}.
+
+`failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
+
+A percentage is in percent (68.4), a time in seconds, a count in units (macs and flops too), a learning rate as it is.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from bench.errors import BadInput
+from bench.spec import RunSpec, run_name
+from bench.unfolding import check_unfolding
+
+SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epochs.jsonl", "result.json", "run.lock"
+CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
+Row = dict[str, Any]
+# Control characters but tab and line feed, and the marks that turn the direction of writing.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as its directory tells it; `result` is None until the run has finished."""
+
+    path: Path
+    spec: Mapping[str, Any]
+    result: Mapping[str, Any] | None = field(default=None)
+
+    @property
+    def run_id(self) -> str:
+        """Return `<experiment>/<run>`, which names the run everywhere."""
+        return printable(f"{self.path.parent.name}/{self.path.name}")
+
+    @property
+    def model(self) -> str:
+        """Return the model's name in the zoo."""
+        return str(self.spec["model"]["name"])
+
+    @property
+    def seed(self) -> int:
+        """Return the seed."""
+        return int(self.spec["seed"])
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the run has been trained and evaluated to its end."""
+        return self.result is not None and self.result.get("status") == "finished"
+
+    @cached_property
+    def failure(self) -> Mapping[str, Any] | None:
+        """Return why the run failed (`failed.json`), or None; a run that failed counts as unfinished."""
+        return None if self.finished else read_failure(self.path)
+
+    @cached_property
+    def epochs(self) -> list[Row]:
+        """Return the rows of `epochs.jsonl`."""
+        return read_epochs(self.path / EPOCHS)
+
+
+def run_directory(spec: RunSpec) -> Path:
+    """Return the run's directory; raise BadInput if it would lie outside the runs folder."""
+    root = Path(spec.runs).expanduser().resolve()
+    path = (root / spec.experiment / run_name(spec)).resolve()
+    if not path.is_relative_to(root) or path.parent.parent != root:
+        raise BadInput(f"run '{spec.experiment}/{run_name(spec)}' would leave the runs folder {root}")
+    return path
+
+
+def read_runs(root: Path) -> list[RunRecord]:
+    """Return every run below a runs folder, sorted by path; a folder without a spec or result is no run."""
+    if not root.is_dir():
+        raise BadInput(f"{root}: there is no such runs folder (start a run first, or name one with --runs)")
+    return list(_find_runs(root))
+
+
+def _find_runs(root: Path) -> Iterator[RunRecord]:
+    """Yield the runs one or two folders below a runs folder."""
+    for path in sorted({p.parent for pattern in ("*/", "*/*/") for p in root.glob(f"{pattern}{SPEC}")}):
+        yield read_run(path)
+
+
+def read_run(path: Path) -> RunRecord:
+    """Return one run; its result carries the spec, so a finished run needs no YAML to be read."""
+    result = read_json(path / RESULT) if (path / RESULT).is_file() else None
+    spec = result.get("spec") if result else None
+    spec = spec or read_spec(path / SPEC)
+    model = spec.get("model") if isinstance(spec, Mapping) else None
+    named = isinstance(model, Mapping) and isinstance(model.get("name"), str)
+    if not named or not isinstance(spec.get("seed"), int):
+        raise BadInput(f"{path / (RESULT if result else SPEC)}: its spec has no model name or no seed: no run wrote it")
+    return RunRecord(path, spec, result)
+
+
+def read_failure(path: Path) -> dict[str, Any] | None:
+    """Return what `failed.json` of a run's directory tells, or None when the run has not failed."""
+    return read_json(path / FAILED) if (path / FAILED).is_file() else None
+
+
+def read_spec(path: Path) -> dict[str, Any]:
+    """Return a recorded spec as a plain mapping."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        check_unfolding(text, str(path))
+        content = yaml.safe_load(text)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from None
+    if not isinstance(content, dict) or "model" not in content or "seed" not in content:
+        raise BadInput(f"{path}: is not the spec of a run")
+    return printable(content)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return a JSON object; raise BadInput naming the file when it is torn or no object."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: a JSON object is expected")
+    return printable(content) if "\\u" in text or UNPRINTABLE.search(text) else content
+
+
+def printable(value: Any) -> Any:
+    """Return nested data whose texts cannot steer a terminal or turn the order of what is read: U+FFFD stands instead.
+
+    Records may come from strangers; what else their texts must not do is the business of where they are shown.
+    """
+    if isinstance(value, str):
+        return UNPRINTABLE.sub("\ufffd", value)
+    if isinstance(value, Mapping):
+        return {printable(key): printable(item) for key, item in value.items()}
+    return [printable(item) for item in value] if isinstance(value, list) else value
+
+
+def read_epochs(path: Path) -> list[Row]:
+    """Return the complete rows of an epochs file; a torn last line (the writer was killed) is left out."""
+    if not path.is_file():
+        return []
+    complete, _, _ = path.read_bytes().rpartition(b"\n")
+    return [read_row(path, number, line) for number, line in enumerate(complete.split(b"\n"), 1) if line]
+
+
+def read_row(path: Path, number: int, line: bytes) -> Row:
+    """Return a line of an epochs file; raise BadInput naming the line when it is no row."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path}, line {number}: cannot be read as JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise BadInput(f"{path}, line {number}: a JSON object is expected")
+    return row
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's entries to the disk, so that a new or renamed file in it survives a power failure."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def to_json(content: Mapping[str, Any]) -> bytes:
+    """Return a mapping as readable JSON; NaN and infinity are refused, since no other tool would read them."""
+    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+class RunWriter:
+    """Write one run's directory; holds the run's lock from `claim` to `release`."""
+
+    def __init__(self, path: Path) -> None:
+        """Prepare to write the run at `path`; nothing is written yet."""
+        self.path = path
+        self._lock = FileLock(path / LOCK)
+
+    def claim(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
+        """Create the directory, lock the run and write its spec and environment; raise BadInput when it cannot be."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BadInput(f"run {self.path} is being trained by another process{self._holder()}") from None
+        except OSError as error:
+            raise BadInput(f"runs folder: {self.path} cannot be written: {error.strerror or error}") from None
+        try:
+            self._clean()
+            text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+            write_atomically(self.path / SPEC, text.encode())
+            write_atomically(self.path / ENVIRONMENT, to_json(environment))
+        except OSError as error:
+            self.release()
+            raise BadInput(f"runs folder: {self.path} cannot be written: {error.strerror or error}") from None
+
+    def _clean(self) -> None:
+        """Write who holds the lock, and delete what a killed attempt left: temporary files, errors of its processes."""
+        (self.path / LOCK).write_text(f"{os.getpid()}\n", encoding="ascii")
+        for path in (*self.path.glob(".*.tmp"), *self.path.glob(ERROR.format("*"))):
+            path.unlink(missing_ok=True)
+
+    def _holder(self) -> str:
+        """Return the number of the process that wrote itself into the lock, in words."""
+        try:
+            number = (self.path / LOCK).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            number = ""
+        return f" (process {number} holds {LOCK})" if number.isdigit() else f" (it holds {LOCK})"
+
+    def restore_epochs(self, rows: Sequence[Row]) -> None:
+        """Make the epochs file hold exactly these rows: what a run goes on from, without a torn or later line."""
+        path = self.path / EPOCHS
+        content = b"".join(to_line(row) for row in rows)
+        if (path.read_bytes() if path.is_file() else b"") != content:
+            write_atomically(path, content)
+
+    def append_epoch(self, row: Row) -> None:
+        """Append one epoch's row and flush it to the disk."""
+        with (self.path / EPOCHS).open("ab") as handle:
+            handle.write(to_line(row))
+            handle.flush()
+            os.fsync(handle.fileno())
+
+    def fail(self, failure: Mapping[str, Any]) -> None:
+        """Write why the run failed; it counts as unfinished, and starting it again says so."""
+        write_atomically(self.path / FAILED, to_json({"status": "failed", **failure}))
+
+    def record_error(self, rank: int, text: str) -> None:
+        """Leave the error of a process other than the first where the first can show it; do nothing if that fails."""
+        with suppress(OSError):
+            write_atomically(self.path / ERROR.format(rank), text.encode())
+
+    def read_errors(self) -> dict[int, str]:
+        """Return the errors that other processes left, by rank, the earliest first."""
+        found = []
+        for path in self.path.glob(ERROR.format("*")):
+            rank = path.name.removeprefix("rank").partition(".")[0]
+            with suppress(OSError):
+                found.append((path.stat().st_mtime_ns, rank, path.read_text(encoding="utf-8", errors="replace")))
+        return {int(rank): text for _, rank, text in sorted(found) if rank.isdigit()}
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write the result; from then on the run counts as finished."""
+        write_atomically(self.path / RESULT, to_json(result))
+
+    def release(self) -> None:
+        """Give the run's lock back."""
+        self._lock.release()
+
+
+def to_line(row: Row) -> bytes:
+    """Return a row as one line of JSON."""
+    return (json.dumps(row, allow_nan=False) + "\n").encode()

@@ -1,0 +1,69 @@
+"""Make a run's result from what was recorded: a pure function, so that a table's cell can be recomputed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.data.datasets import Dataset
+from bench.records import Row
+from bench.spec import RunSpec, recipe_hash
+from bench.zoo.models import Model
+
+
+def make_result(
+    spec: RunSpec,
+    *,
+    row: Model,
+    network: Mapping[str, Any],
+    flops: int | None,
+    dataset: Dataset,
+    rows: Sequence[Row],
+    seconds: Mapping[str, float],
+    machine: Mapping[str, Any],
+    run: str,
+) -> dict[str, Any]:
+    """Return `result.json` (fields: see `bench.records`): the headline is the last epoch's evaluation."""
+    last = rows[-1]
+    samples = int(last["samples"])
+    return {
+        "status": "finished",
+        "run": run,
+        "experiment": spec.experiment,
+        "recipe": recipe_hash(spec),
+        "seed": spec.seed,
+        "top1": last["eval_top1"],
+        "top5": last["eval_top5"],
+        "loss": last["eval_loss"],
+        "evaluated_samples": last["eval_samples"],
+        "best": best_epoch(rows),
+        "model": {
+            "name": spec.model.name,
+            "family": row.family,
+            "technique": row.technique,
+            "own_design": row.own_design,
+            **network,
+        },
+        "data": {
+            "name": spec.data.name,
+            "split": spec.data.split,
+            "classes": len(dataset.classes),
+            "train_samples": len(dataset.train),
+            "eval_samples": len(dataset.evaluation),
+        },
+        "training": {
+            "epochs": samples / len(dataset.train),
+            "steps": int(last["batch"]),
+            "samples": samples,
+            "flops": flops,
+        },
+        "seconds": {**seconds, "total": sum(seconds.values())},
+        "images_per_second": samples / seconds["train"] if seconds["train"] else None,
+        "machine": dict(machine),
+        "spec": spec.model_dump(mode="json"),
+    }
+
+
+def best_epoch(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the best top-1 over the epochs: a diagnostic, since it is chosen on the split that it reports."""
+    evaluated = [row for row in rows if row["eval_top1"] is not None]
+    best = max(evaluated, key=lambda row: row["eval_top1"])
+    return {"top1": best["eval_top1"], "epoch": best["epoch"]}

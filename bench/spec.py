@@ -1,0 +1,156 @@
+"""The schema of a run: what a YAML may say, with types, ranges and defaults; frozen once validated.
+
+`bench.config` reads YAML files into a `RunSpec`; nothing else makes one. No torch or composer is imported here.
+"""
+
+import hashlib
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Scalar = bool | int | float | str
+Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(ep|ba|sp|sec)$")]
+WarmUp = Annotated[str, StringConstraints(pattern=r"^[0-9]+(ep|ba|sp|sec)$")]
+SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
+
+
+class Section(BaseModel):
+    """A part of the spec: strict types, no unknown keys, no change after validation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+
+
+class ModelSection(Section):
+    """Which network is trained."""
+
+    name: ModelName
+    stem: Literal["imagenet", "cifar"] | None = None
+    options: dict[str, Scalar] = {}
+
+
+class AugmentationSection(Section):
+    """What is done to a training image; every draw is keyed by (seed, epoch, sample index)."""
+
+    crop_padding: int = Field(default=4, ge=0, le=16)
+    flip: bool = True
+    policy: Literal["none", "trivial_augment_wide", "rand_augment", "auto_augment"] = "none"
+    erasing: float = Field(default=0.0, ge=0.0, le=1.0)
+    # RandAugment's number of operations an image and their strength; the other policies draw their own.
+    num_ops: int = Field(default=2, ge=1, le=8)
+    magnitude: int = Field(default=9, ge=0, le=30)
+
+
+class DataSection(Section):
+    """Which images are trained on and evaluated; `tuning` holds 5,000 training images out and never sees test."""
+
+    name: SafeName = "cifar100"
+    root: str | None = None
+    split: Literal["test", "tuning"] = "test"
+
+
+class SGDSection(Section):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"]
+    lr: float = Field(gt=0.0)
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
+    nesterov: bool = False
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    decay_norm_bias: bool = True
+
+
+class AdamWSection(Section):
+    """AdamW (Loshchilov and Hutter, 2019)."""
+
+    name: Literal["adamw"]
+    lr: float = Field(gt=0.0)
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    eps: float = Field(default=1e-8, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    decay_norm_bias: bool = True
+
+
+class ScheduleSection(Section):
+    """The learning rate over the run, as a share of the optimizer's `lr`, after a linear warm-up."""
+
+    name: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: WarmUp = "0ep"
+    final: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class CheckpointSection(Section):
+    """How often a run is saved, and how many of its newest checkpoints are kept."""
+
+    interval: Duration = "1ep"
+    keep: int = Field(default=2, ge=1)
+
+
+class WandbSection(Section):
+    """Where the run is logged; the mode is WANDB_MODE if set, else offline under the run directory."""
+
+    enabled: bool = True
+    project: SafeName = "efficient-training-bench"
+    entity: SafeName | None = None
+
+
+class RunSpec(Section):
+    """One training run, fully resolved."""
+
+    experiment: SafeName = "default"
+    runs: str = "runs"
+    model: ModelSection
+    data: DataSection = DataSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    batch_size: int = Field(ge=1)
+    eval_batch_size: int = Field(default=2000, ge=1)
+    max_duration: Duration
+    # What `max_duration` and the warm-up were made from, if it was declared in their place (`bench.budget`).
+    budget: str | None = None
+    optimizer: SGDSection | AdamWSection = Field(discriminator="name")
+    schedule: ScheduleSection = ScheduleSection()
+    algorithms: dict[str, dict[str, Any]] = {}
+    precision: Literal["fp32", "amp_fp16", "amp_bf16"] = "amp_bf16"
+    compile: bool = False
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    eval_interval: Duration = "1ep"
+    checkpoint: CheckpointSection = CheckpointSection()
+    wandb: WandbSection = WandbSection()
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+
+# Keys that say where or how a run is executed and recorded, not what is trained.
+NOT_IDENTITY = (
+    "seed",
+    "budget",
+    "experiment",
+    "runs",
+    "device",
+    "threads",
+    "checkpoint",
+    "wandb",
+    "eval_interval",
+    "eval_batch_size",
+)
+
+
+def recipe_identity(spec: RunSpec) -> dict[str, Any]:
+    """Return the part of the spec that decides the result, without the seed."""
+    identity = spec.model_dump(mode="json", exclude=set(NOT_IDENTITY))
+    identity["data"].pop("root")
+    return identity
+
+
+def recipe_hash(spec: RunSpec) -> str:
+    """Return the recipe's identity as 8 hexadecimal digits of the SHA-256 of its canonical JSON."""
+    canonical = json.dumps(recipe_identity(spec), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def run_name(spec: RunSpec) -> str:
+    """Return the folder name of the run, `<model>-<recipe hash>-s<seed>`; a model's slash becomes a dash."""
+    return f"{re.sub('/', '-', spec.model.name)}-{recipe_hash(spec)}-s{spec.seed}"

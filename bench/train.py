@@ -1,0 +1,125 @@
+"""Train one run: `composer -n 8 bench/train.py -f yamls/resnet_20.yaml [key=value …]`.
+
+The run goes to runs/<experiment>/<model>-<recipe>-s<seed>/. Running the same command again resumes an interrupted run
+and leaves a finished one alone. SIGTERM and SIGINT end it with a checkpoint. Exit codes: 0 ok, 1 failed, 2 bad input,
+143 or 130 stopped by SIGTERM or SIGINT.
+"""
+
+import faulthandler
+import os
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+# Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from bench.cli import OK, make_parser, run_command
+from bench.config import load_spec
+from bench.data.datasets import load_dataset
+from bench.environment import describe_environment
+from bench.errors import BadInput
+from bench.records import RESULT, RunWriter, read_failure, run_directory
+from bench.spec import RunSpec
+from bench.stopping import RunStopped, describe_failure, finally_deaf, guarded
+
+SECONDS_FOR_RANK_ZERO_TO_SPEAK = 3.0
+# What Composer's seeding sets off in torch 2.7 on every machine without an Intel GPU.
+warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN")
+# Smoothed labels that sum to 0.9999999 in float32.
+warnings.filterwarnings("ignore", message="Some targets have less than 1 total probability")
+
+
+def rank() -> int:
+    """Return this process's number among the launcher's, 0 without a launcher."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world_size() -> int:
+    """Return the number of the launcher's processes, 1 without a launcher."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_device(spec: RunSpec) -> None:
+    """Refuse a device or precision that this machine does not have, before anything is written."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if spec.device == "gpu" and not has_gpu:
+        raise BadInput("key 'device': 'gpu': this machine has no usable GPU; use device=cpu or device=auto")
+    if spec.precision == "amp_fp16" and (spec.device == "cpu" or not has_gpu):
+        raise BadInput("key 'precision': 'amp_fp16' needs a GPU; on a CPU use precision=amp_bf16 or precision=fp32")
+
+
+def train(arguments: Sequence[str]) -> int:
+    """Read the spec, check everything that can be checked, then train and record."""
+    parser = make_parser("bench.train", __doc__ or "", "composer -n 2 bench/train.py -f yamls/resnet_20.yaml seed=3")
+    parser.prog = "composer -n N bench/train.py"
+    parser.add_argument("-f", "--file", required=True, metavar="YAML", help="the run's declaration")
+    parser.add_argument("--arm", help="which arm, for the declaration of an ablation")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to it, such as data.name=shapes100")
+    options = parser.parse_args(arguments)
+    spec = load_spec(options.file, options.overrides, options.arm)
+    path = run_directory(spec)
+    if (path / RESULT).is_file():
+        print(f"{path} has finished already; nothing to do (delete it, or change seed or experiment, to train again)")
+        return OK
+    failure = read_failure(path)
+    if failure:
+        raise RunStopped(describe_failure(str(path), failure))
+    check_device(spec)
+    return run(spec, RunWriter(path))
+
+
+def run(spec: RunSpec, writer: RunWriter) -> int:
+    """Load the data, claim the run's directory on rank 0, and train."""
+    from bench.data.loader import check_batch_size
+
+    check_batch_size(spec.batch_size, world_size())
+    dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
+    check_batch_size(spec.batch_size, 1, len(dataset.train))
+    environment = describe_environment()
+    if rank() == 0:
+        writer.claim(spec, environment)
+    try:
+        with guarded(writer, rank(), world_size()):
+            from bench.engines.composer import fit, start_clock
+
+            result = fit(spec, dataset, writer, environment, start_clock(process_started(), time.time()))
+    finally:
+        writer.release()
+    if rank() == 0:
+        print(
+            f"{writer.path}: top-1 {result['top1']:.2f}, top-5 {result['top5']:.2f}, {result['seconds']['train']:.0f} s"
+        )
+    return OK
+
+
+def process_started() -> float:
+    """Return when this process started, in seconds since the epoch."""
+    import psutil
+
+    return psutil.Process().create_time()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Train; let rank 0 word what every rank has met, so that it is printed once and decides the exit code."""
+    try:
+        return train(arguments)
+    except RunStopped as stop:
+        if rank() == 0:
+            print(stop, file=sys.stderr)
+        return stop.exit_code
+    except BadInput:
+        if rank() != 0:
+            # If rank 0 has met it too, the launcher ends this process within the pause and the words are hidden.
+            time.sleep(SECONDS_FOR_RANK_ZERO_TO_SPEAK)
+        raise
+
+
+if __name__ == "__main__":
+    # A data file that is cut short while it is mapped ends the process by SIGBUS: say at least where.
+    faulthandler.enable()
+    sys.exit(finally_deaf(run_command(main)))

@@ -1,0 +1,37 @@
+"""Fixtures that several test files share: a small embedded data set and the launcher, as a user has them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.data.prepare import Sizes, prepare_shapes100
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+Launch = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data root that holds a small shapes100: 640 training and 211 test images."""
+    root = tmp_path_factory.mktemp("data")
+    prepare_shapes100(root / "shapes100", sizes=Sizes(train=640, test=211))
+    return root
+
+
+@pytest.fixture(scope="session")
+def launch(small_data: Path) -> Launch:
+    """Return a function that starts `composer -n RANKS bench/train.py ARGUMENTS` on the small data set."""
+
+    def start(ranks: int, arguments: Sequence[str], timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).parent / "composer"), "-n", str(ranks), "bench/train.py", *arguments]
+        environment = {**os.environ, "BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
+        environment.pop("OMP_NUM_THREADS", None)
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    return start

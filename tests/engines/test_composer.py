@@ -1,0 +1,115 @@
+"""Training through Composer, in this process and on a few hundred images: every algorithm, duration and optimizer."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from algorithms.registry import ALGORITHMS
+from bench.config import YAMLS, load_spec
+from bench.data.datasets import Dataset, load_dataset
+from bench.engines.composer import fit, start_clock
+from bench.environment import describe_environment
+from bench.records import RunWriter, read_run, run_directory
+from bench.results import best_epoch
+
+SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
+
+
+@pytest.fixture(scope="module")
+def dataset(small_data: Path) -> Dataset:
+    return load_dataset("shapes100", small_data, "test")
+
+
+def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
+    """Train the quickstart with overrides and return its result."""
+    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={runs}", *overrides])
+    writer = RunWriter(run_directory(spec))
+    writer.claim(spec, describe_environment())
+    try:
+        return fit(spec, dataset, writer, describe_environment(), start_clock(time.time(), time.time()))
+    finally:
+        writer.release()
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_every_algorithm_trains(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    result = train(dataset, tmp_path, f"algorithms.{name}={{}}")
+    assert result["training"]["steps"] == 2
+    assert result["evaluated_samples"] == 211
+
+
+@pytest.mark.parametrize(
+    ("duration", "steps"), [("1ep", 20), ("3ba", 3), ("96sp", 3), ("1sec", None)], ids=["ep", "ba", "sp", "sec"]
+)
+def test_every_unit_of_duration(duration: str, steps: int | None, dataset: Dataset, tmp_path: Path) -> None:
+    warmup = "schedule.warmup=0ep"
+    result = train(dataset, tmp_path, f"max_duration={duration}", warmup)
+    assert result["training"]["steps"] == steps if steps else result["training"]["steps"] > 0
+    assert result["training"]["samples"] == 32 * result["training"]["steps"]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "amp_bf16"])
+@pytest.mark.parametrize(
+    "optimizer", ["{name: sgd, lr: 0.1, nesterov: true}", "{name: adamw, lr: 1e-3, weight_decay: 0.05}"]
+)
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_optimizers_schedules_and_precisions(
+    precision: str, optimizer: str, schedule: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    changes = [f"precision={precision}", f"optimizer={optimizer}", f"schedule.name={schedule}"]
+    result = train(dataset, tmp_path, *changes, "optimizer.decay_norm_bias=false")
+    assert result["loss"] is not None
+    assert result["machine"]["precision"] == precision
+
+
+def test_the_record_of_a_run(dataset: Dataset, tmp_path: Path) -> None:
+    result = train(dataset, tmp_path, "max_duration=2ep", "seed=5")
+    record = read_run(tmp_path / "quickstart" / result["run"])
+    assert record.finished
+    assert record.result == json.loads(json.dumps(result))
+    assert [row["epoch"] for row in record.epochs] == [1, 2]
+    assert [row["samples"] for row in record.epochs] == [640, 1280]
+    last = record.epochs[-1]
+    assert (result["top1"], result["top5"], result["loss"]) == (last["eval_top1"], last["eval_top5"], last["eval_loss"])
+    assert last["eval_top1"] <= last["eval_top5"]
+    assert result["best"] == best_epoch(record.epochs)
+    assert result["model"]["params"] == 278_324
+    assert result["training"]["flops"] == 3 * 2 * result["model"]["macs"] * 1280
+    assert result["data"] == {
+        "name": "shapes100",
+        "split": "test",
+        "classes": 100,
+        "train_samples": 640,
+        "eval_samples": 211,
+    }
+    seconds = result["seconds"]
+    assert seconds["train"] > 0 < seconds["eval"]
+    assert seconds["total"] == pytest.approx(sum(v for k, v in seconds.items() if k != "total"))
+    assert result["images_per_second"] == pytest.approx(1280 / seconds["train"])
+
+
+def test_evaluation_is_measured_on_the_trained_weights(dataset: Dataset, tmp_path: Path) -> None:
+    one = train(dataset, tmp_path / "a", "max_duration=1ep", "algorithms.channels_last=null", "precision=fp32")
+    two = train(dataset, tmp_path / "b", "max_duration=1ep", "algorithms.channels_last=null", "precision=fp32")
+    assert (one["loss"], one["top1"]) == (two["loss"], two["top1"])
+
+
+def test_tuning_never_sees_the_test_images(small_data: Path, tmp_path: Path) -> None:
+    dataset = load_dataset("shapes100", small_data, "tuning")
+    result = train(dataset, tmp_path, "data.split=tuning")
+    assert result["data"]["train_samples"] + result["data"]["eval_samples"] == 640
+    assert result["evaluated_samples"] == result["data"]["eval_samples"]
+
+
+def test_batch_norm_and_bias_can_be_left_out_of_weight_decay() -> None:
+    from bench.engines.optim import parameter_groups
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    decayed, free = parameter_groups(model, 0.1, decay_norm_bias=False)
+    assert [p.ndim for p in decayed["params"]] == [4]
+    assert [p.ndim for p in free["params"]] == [1, 1, 1]
+    assert free["weight_decay"] == 0.0

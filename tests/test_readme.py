@@ -1,0 +1,92 @@
+"""Every command of the README runs, and its table is what the command writes."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import train
+from bench.cli import OK, run_command
+from bench.zoo.golden import read_golden
+from bench.zoo.models import MODELS
+from bench.zoo.table import as_markdown, zoo_table
+from tests.conftest import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip()
+]
+MADE_BY_CI = {"make quickstart", "make test"}
+SMALL = ["batch_size=32", "eval_batch_size=100", "max_duration=2ba", "threads=1", "wandb.enabled=false"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+def test_ci_runs_what_the_readme_makes() -> None:
+    script = (REPOSITORY / ".ci" / "run").read_text()
+    assert {line for line in COMMANDS if line.startswith("make")} == MADE_BY_CI
+    for command in MADE_BY_CI:
+        assert command in script
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("composer")])
+def test_training_commands(command: str, small_data: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The launcher itself is tested in test_train; here each command's run is declared, trained and recorded."""
+    words = shlex.split(command)
+    assert words[:2] == ["composer", "-n"]
+    assert words[3] == "bench/train.py"
+    monkeypatch.setenv("BENCH_DATA", str(small_data))
+    arguments = [*words[4:], "data.name=shapes100", *SMALL, f"runs={runs}"]
+    assert run_command(train.main, arguments) == OK
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("python")])
+def test_other_commands(command: str, small_data: Path, runs: Path, tmp_path: Path) -> None:
+    """Each runs on what the training commands above left; only the download needs a network that tests do not have."""
+    (tmp_path / "runs").symlink_to(runs)
+    shutil.copytree(REPOSITORY / "reports", tmp_path / "reports")
+    environment = {**os.environ, "BENCH_DATA": str(small_data), "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+    words = shlex.split(command)
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    if "cifar100" in words:
+        assert done.returncode == 2
+        assert "data.name=shapes100" in done.stderr
+    else:
+        assert done.returncode == OK, done.stderr
+
+
+def test_the_table_is_what_the_command_writes() -> None:
+    """The README shows the table of the committed run record, to the letter."""
+    command = [sys.executable, "-m", "bench.tables", "comparison", "--runs", "reports/runs", "--experiment", "readme"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(rows) >= 3
+    for row in rows:
+        assert row in README
+
+
+def test_the_zoo_table_is_that_of_the_golden_figures() -> None:
+    golden = read_golden()
+    for row in as_markdown(zoo_table(MODELS, golden, golden)).splitlines():
+        assert row in README
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        if not target.startswith("http"):
+            assert (REPOSITORY / target).exists(), target

@@ -1,0 +1,217 @@
+"""`composer -n N bench/train.py`, started as a user starts it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from wandb.sdk.internal.datastore import DataStore
+
+from bench import train
+from bench.cli import run_command
+from bench.config import load_spec
+from bench.records import RunRecord, RunWriter, read_runs, run_directory
+from tests.conftest import REPOSITORY, Launch
+
+YAML = "yamls/quickstart.yaml"
+TINY = ["batch_size=60", "eval_batch_size=64"]
+
+
+def arguments(runs: Path, *overrides: str) -> list[str]:
+    return ["-f", YAML, *TINY, f"runs={runs}", *overrides]
+
+
+def only_run(runs: Path) -> RunRecord:
+    (record,) = read_runs(runs)
+    return record
+
+
+@pytest.fixture(scope="module")
+def two_ranks(launch: Launch, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, str]:
+    """Return a run of two epochs on two ranks, and what it printed."""
+    runs = tmp_path_factory.mktemp("runs")
+    done = launch(2, arguments(runs, "max_duration=2ep"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return only_run(runs), done.stdout
+
+
+@pytest.mark.slow
+def test_two_ranks_leave_a_complete_run(two_ranks: tuple[RunRecord, str]) -> None:
+    record, printed = two_ranks
+    assert record.finished
+    assert record.result is not None
+    assert record.result["machine"]["world_size"] == 2
+    assert [row["epoch"] for row in record.epochs] == [1, 2]
+    assert {row["eval_samples"] for row in record.epochs} == {211}
+    assert record.result["training"]["samples"] == 2 * 600
+    assert "epoch 2" in printed
+    assert f"top-1 {record.result['top1']:.2f}" in printed
+
+
+@pytest.mark.slow
+def test_the_environment_is_recorded_without_secrets(two_ranks: tuple[RunRecord, str]) -> None:
+    environment = json.loads((two_ranks[0].path / "environment.json").read_text())
+    assert environment["packages"]["torch"].startswith("2.7.0")
+    assert environment["cores"] >= 1
+    text = "".join(p.read_text(errors="replace") for p in two_ranks[0].path.rglob("*") if p.is_file())
+    for name, value in os.environ.items():
+        if re.search("KEY|TOKEN|SECRET|PASSWORD", name) and len(value) > 8:
+            assert value not in text, name
+
+
+@pytest.mark.slow
+def test_the_offline_wandb_run_can_be_read_back(two_ranks: tuple[RunRecord, str]) -> None:
+    record, _ = two_ranks
+    (path,) = record.path.glob("wandb/offline-run-*/run-*.wandb")
+    config, history, summary = read_wandb(path)
+    assert config["model"] == dict(record.spec["model"])
+    assert config["optimizer"]["lr"] == record.spec["optimizer"]["lr"]
+    assert record.result is not None
+    assert summary["top1"] == record.result["top1"]
+    measured = [row["eval/top1"] for row in history if "eval/top1" in row]
+    assert measured == [row["eval_top1"] for row in record.epochs]
+
+
+def read_wandb(path: Path) -> tuple[dict, list[dict], dict]:
+    """Return configuration, history rows and summary of an offline W&B file."""
+    from wandb.proto import wandb_internal_pb2
+
+    store, config, history, summary = DataStore(), {}, [], {}
+    store.open_for_scan(str(path))
+    while (data := store.scan_data()) is not None:
+        message = wandb_internal_pb2.Record()
+        message.ParseFromString(data)
+        for update in (*message.run.config.update, *message.config.update):
+            config[update.key] = json.loads(update.value_json)
+        if message.HasField("history"):
+            history.append({"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in message.history.item})
+        for update in message.summary.update:
+            summary["/".join(update.nested_key) or update.key] = json.loads(update.value_json)
+    return config, history, summary
+
+
+@pytest.mark.slow
+def test_starting_a_finished_run_does_nothing(two_ranks: tuple[RunRecord, str], launch: Launch) -> None:
+    record, _ = two_ranks
+    before = {p: p.stat().st_mtime_ns for p in record.path.rglob("*")}
+    done = launch(2, arguments(record.path.parent.parent, "max_duration=2ep"))
+    assert done.returncode == 0
+    assert "has finished already" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in record.path.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_three_ranks_evaluate_every_image_once(launch: Launch, tmp_path: Path) -> None:
+    done = launch(3, arguments(tmp_path, "max_duration=2ba", "threads=1"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = only_run(tmp_path).result
+    assert result is not None
+    assert result["evaluated_samples"] == 211
+
+
+@pytest.mark.slow
+def test_the_number_of_processes_changes_nothing_else(launch: Launch, tmp_path: Path) -> None:
+    """A network without batch statistics learns the same from the same global batch on one rank and on two."""
+    change = [
+        "model.name=mlp_mixer_tiny",
+        "precision=fp32",
+        "optimizer.lr=0.01",
+        "max_duration=10ba",
+        "schedule.warmup=0ep",
+    ]
+    results = []
+    for ranks in (1, 2):
+        done = launch(ranks, arguments(tmp_path / str(ranks), *change))
+        assert done.returncode == 0, done.stdout + done.stderr
+        results.append(only_run(tmp_path / str(ranks)))
+    one, two = (record.epochs[-1] for record in results)
+    assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-4)
+    assert one["eval_loss"] == pytest.approx(two["eval_loss"], rel=1e-4)
+    assert one["samples"] == two["samples"]
+
+
+@pytest.mark.slow
+def test_bad_input_reaches_the_shell_as_exit_code_two(launch: Launch, tmp_path: Path) -> None:
+    done = launch(2, arguments(tmp_path, "optimizer.lrr=1"))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Did you mean 'lr'?" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not any(tmp_path.iterdir())
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run the entry point in this process, expect exit code 2, and return the message."""
+    assert run_command(train.main, list(words)) == 2
+    return capsys.readouterr().err
+
+
+BAD = [
+    ("modle.name=resnet_20", "Did you mean 'model'?"),
+    ("optimizer.lr=-1", "greater than 0"),
+    ("model.name=resnet_2O", "Did you mean 'resnet_20'?"),
+    ("data.name=shapes10", "Did you mean 'shapes100'?"),
+    ("algorithms.mixpu={}", "Did you mean 'mixup'?"),
+    ("precision=amp_fp16", "precision=amp_bf16"),
+    ("device=gpu", "device=cpu"),
+    ("batch_size=1000", "larger than the training split"),
+    ("experiment=../elsewhere", "experiment"),
+]
+
+
+@pytest.mark.parametrize(("override", "words"), BAD, ids=[override for override, _ in BAD])
+def test_bad_input_writes_nothing(
+    override: str,
+    words: str,
+    small_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(small_data))
+    runs = tmp_path / "runs"
+    message = refused(capsys, *arguments(runs, override))
+    assert message.startswith("error: ")
+    assert words in message
+    assert not runs.exists()
+
+
+def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean 'yamls/quickstart.yaml'?" in refused(capsys, "-f", "yamls/quickstrat.yaml")
+
+
+def test_a_world_that_does_not_divide_the_batch_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "7")
+    assert "60 cannot be divided over 7 processes" in refused(capsys, *arguments(tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_second_process_on_the_same_run_is_refused(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(small_data))
+    spec = load_spec(YAML, [*TINY, f"runs={tmp_path}"])
+    holder = RunWriter(run_directory(spec))
+    holder.claim(spec, {})
+    assert "another process" in refused(capsys, *arguments(tmp_path))
+    holder.release()
+
+
+def test_missing_cifar100_says_the_three_ways_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    message = refused(capsys, *arguments(tmp_path / "runs", "data.name=cifar100"))
+    for way in ("python -m bench.data cifar100", "BENCH_DATA", "data.name=shapes100"):
+        assert way in message
+
+
+def test_reading_a_spec_needs_neither_torch_nor_composer() -> None:
+    modules = "bench.config, bench.records, bench.results"
+    code = f"import sys, {modules}; print([m for m in ('torch', 'composer') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

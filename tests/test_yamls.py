@@ -1,0 +1,49 @@
+"""Every declared run trains: each file of yamls/ and each arm of each ablation, two batches through the entry point."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench import train
+from bench.cli import OK, run_command
+from bench.config import YAMLS, load_arms
+from bench.data.prepare import Sizes, prepare_shapes100
+
+MODELS: list[tuple[Path, str | None]] = [(path, None) for path in sorted(YAMLS.glob("*.yaml"))]
+ABLATIONS = sorted(YAMLS.glob("ablations/*.yaml"))
+ARMS: list[tuple[Path, str | None]] = [(path, arm) for path in ABLATIONS for arm in load_arms(path)]
+SMALL = ["data.name=shapes100", "batch_size=8", "eval_batch_size=10", "max_duration=2ba", "threads=1"]
+
+
+@pytest.fixture(scope="module")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare_shapes100(root / "shapes100", sizes=Sizes(train=16, test=10))
+    return root
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("path", "arm"), MODELS + ARMS, ids=lambda part: getattr(part, "stem", part or ""))
+def test_two_batches(
+    path: Path, arm: str | None, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(tiny_data))
+    # One process, many runs: Composer's W&B logger allows one, and `tests/test_train.py` covers it.
+    overrides = [*SMALL, f"runs={tmp_path}", "wandb.enabled=false"]
+    chosen = ["--arm", arm] if arm else []
+    assert run_command(train.main, ["-f", str(path), *chosen, *overrides]) == OK
+    (result,) = [json.loads(found.read_text()) for found in tmp_path.glob("*/*/result.json")]
+    assert result["training"]["steps"] == 2
+    assert result["evaluated_samples"] == 10
+    assert result["model"]["params"] > 0
+    assert result["loss"] > 0
+
+
+@pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
+def test_an_ablation_says_its_command_and_has_arms(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    arms = load_arms(path)
+    assert f"bench/train.py -f yamls/ablations/{path.name} --arm " in first
+    assert first.rpartition(" ")[2] in arms
+    assert len(arms) >= 2
