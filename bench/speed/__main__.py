@@ -1,0 +1,32 @@
+"""Measure speed: `python -m bench.speed augment`."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from bench.cli import OK, make_parser, run_command
+from bench.errors import BadInput, unknown
+
+# What can be measured → the module whose main(arguments) measures it. Imported only when asked for.
+MEASUREMENTS = {"augment": "bench.speed.augment"}
+EXAMPLE = "python -m bench.speed augment --json augment.json"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one measurement with its own arguments."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        parser = make_parser("bench.speed", "Measure speed as ratios within one process.", EXAMPLE)
+        parser.add_argument(
+            "measurement", choices=sorted(MEASUREMENTS), help="what to measure; each has its own --help"
+        )
+        parser.print_help()
+        if not arguments:
+            raise BadInput(f"say what to measure: {', '.join(sorted(MEASUREMENTS))}")
+        return OK
+    if arguments[0] not in MEASUREMENTS:
+        raise unknown("measurement", arguments[0], MEASUREMENTS)
+    return importlib.import_module(MEASUREMENTS[arguments[0]]).main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,199 @@
+"""Measure the augmentation beside torchvision's per-image pipeline: images a second on a thread, an epoch's data."""
+
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision import transforms
+
+from bench.cli import OK, make_parser
+from bench.data.augment import train_batch, train_batches
+from bench.data.datasets import load_dataset
+from bench.data.keyed import keyed_permutation
+from bench.environment import describe_environment
+from bench.errors import BadInput
+from bench.speed.augment_costs import operation_costs, step_costs
+from bench.speed.timing import Spread, Times, Work, spread, take_turns
+
+GOAL, EPOCH_GOAL = 20.0, 1.0
+MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
+DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
+THEIRS, OURS, ALONE = "torchvision", "ours", "ours, each batch by itself"
+MANY = 6144  # images a turn of ours: eight chunks
+
+
+def load_images(name: str | None) -> tuple[str, Tensor]:
+    """Return the training images of a data set: the one named, else CIFAR-100 if it is there, else the embedded one."""
+    try:
+        data = load_dataset(name or "cifar100")
+    except BadInput:
+        if name:
+            raise
+        data = load_dataset("shapes100")
+    return data.name, torch.from_numpy(np.array(data.train.images))
+
+
+def their_pipeline(size: int) -> Callable[[Image.Image], Tensor]:
+    """Return the deck's recipe as it is written with torchvision."""
+    return transforms.Compose(
+        [
+            transforms.RandomCrop(size, padding=4),
+            transforms.RandomHorizontalFlip(),
+            transforms.TrivialAugmentWide(),
+            transforms.ToTensor(),
+            transforms.Normalize(MEAN, STD),
+            transforms.RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0),
+        ]
+    )
+
+
+def run_theirs(images: Tensor, batch_size: int) -> None:
+    """Augment images one by one with torchvision, and stack them into batches as a DataLoader does."""
+    pipeline, arrays = their_pipeline(images.shape[1]), images.numpy()
+    for start in range(0, len(arrays), batch_size):
+        torch.stack([pipeline(Image.fromarray(array)) for array in arrays[start : start + batch_size]])
+
+
+def run_ours(images: Tensor, batches: Sequence[Tensor]) -> None:
+    """Augment the named batches of a resident data set as training does."""
+    for _ in train_batches(images, batches, seed=0, epoch=0, augmentation=DECK, mean=MEAN, std=STD):
+        pass
+
+
+def run_alone(images: Tensor, batches: Sequence[Tensor]) -> None:
+    """Augment the named batches one at a time."""
+    for batch in batches:
+        chosen = images.index_select(0, batch)
+        train_batch(chosen, batch, seed=0, epoch=0, augmentation=DECK, mean=MEAN, std=STD)
+
+
+def compare(images: Tensor, batch_size: int, rounds: int) -> dict[str, dict[str, Any]]:
+    """Return images a second on one thread of torchvision's pipeline and of ours, taking turns, and their ratios."""
+    order = keyed_permutation(0, 0, len(images))
+    batches = order[:MANY].split(batch_size)
+    sample = images.index_select(0, order[:batch_size])
+    works: dict[str, Work] = {
+        THEIRS: lambda: run_theirs(sample, batch_size),
+        OURS: lambda: run_ours(images, batches),
+        ALONE: lambda: run_alone(images, batches),
+    }
+    times = take_turns(works, rounds)
+    counts = {THEIRS: len(sample), OURS: len(order[:MANY]), ALONE: len(order[:MANY])}
+    return {name: _rates(times[name], counts[name], times[THEIRS], counts[THEIRS]) for name in works}
+
+
+def _rates(mine: Times, count: int, theirs: Times, their_count: int) -> dict[str, Any]:
+    """Return images a second and the ratio to torchvision's, by both clocks, with every round's value."""
+    result: dict[str, Any] = {}
+    for clock in ("wall", "processor"):
+        rates = [count / seconds for seconds in getattr(mine, clock)]
+        ratios = [rate * s / their_count for rate, s in zip(rates, getattr(theirs, clock), strict=True)]
+        result[clock] = {"rate": asdict(spread(rates)), "ratio": asdict(spread(ratios)), "rates": rates}
+    return result
+
+
+def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) -> dict[str, dict[str, Any]]:
+    """Return the seconds that the data of one epoch take by themselves, on one thread and on several, taking turns.
+
+    Several threads share the epoch's batches as several workers would: each augments its own on one core.
+    """
+    batches = keyed_permutation(0, 0, len(images)).split(batch_size)
+
+    def epoch(count: int) -> None:
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(lambda worker: run_ours(images, batches[worker::count]), range(count)))
+
+    works = {str(count): (lambda count=count: epoch(count)) for count in sorted({1, threads})}
+    times = take_turns(works, rounds)
+    return {
+        count: {clock: asdict(spread(getattr(taken, clock))) for clock in ("wall", "processor")}
+        for count, taken in times.items()
+    }
+
+
+def report(numbers: dict[str, Any]) -> str:
+    """Return the measurements in words."""
+    machine, steps = numbers["environment"], numbers["steps"]
+    lines = [
+        f"machine: {machine['cpu']}, {machine['cores']} cores; torch {machine['packages']['torch']}",
+        f"data: {numbers['data']}, {numbers['images']:,} images; deck recipe, batch {numbers['batch_size']}, 1 thread",
+        "",
+        f"{'images a second, median [quartiles]':38}{'by the clock':>26}{'ratio':>22}{'ratio, processor time':>24}",
+    ]
+    for name, rates in numbers["pipelines"].items():
+        wall, ratio, processor = (
+            Spread(**rates[clock][what])
+            for clock, what in (("wall", "rate"), ("wall", "ratio"), ("processor", "ratio"))
+        )
+        lines.append(f"{name:38}{wall.show(0):>26}{ratio.show(1):>22}{processor.show(1):>24}")
+    ratio = numbers["pipelines"][OURS]["wall"]["ratio"]["median"]
+    lines += ["", f"goal of {GOAL:.0f} times torchvision: {'reached' if ratio >= GOAL else 'MISSED'} ({ratio:.1f})", ""]
+    lines += [f"{'operation (µs an image)':32}{'ours':>10}{'torchvision':>14}{'times':>8}{'ours, ns a pixel':>20}"]
+    for name, cost in numbers["operations"].items():
+        mine, theirs = cost["ours"], cost["torchvision"]
+        per_pixel = mine * 1000 / numbers["pixels"]
+        lines.append(f"{name:32}{mine:10.2f}{theirs:14.2f}{theirs / mine:8.1f}{per_pixel:20.2f}")
+    lines += ["", f"{'step (µs an image)':32}{'ours':>10}"]
+    lines += [f"{name:32}{steps[name]:10.2f}" for name in steps if name not in ("starting", "chunk")]
+    share = steps["starting"] / steps["chunk"]
+    lines += [
+        "",
+        f"floor: gathering the bytes and writing the floats alone takes {steps['least']:.2f} µs an image;"
+        f" we take {steps['all']:.2f}, {steps['all'] / steps['least']:.1f} times that.",
+        f"Of it, {share:.2f} µs an image start the computations ({steps['starting']:,.0f} µs a chunk of"
+        f" {steps['chunk']:.0f} images); the rest is passes over the pixels in cache.",
+        "",
+    ]
+    for count, seconds in numbers["epoch"].items():
+        wall, processor = Spread(**seconds["wall"]), Spread(**seconds["processor"])
+        lines.append(f"an epoch of data alone, {count} thread(s): {wall.show(2)} s, processor {processor.show(2)} s")
+    best = min(seconds["wall"]["median"] for seconds in numbers["epoch"].values())
+    lines.append(f"goal of {EPOCH_GOAL:.0f} s an epoch: {'reached' if best < EPOCH_GOAL else 'MISSED'}")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and write the numbers where asked."""
+    example = "python -m bench.speed augment --rounds 41 --json augment.json"
+    parser = make_parser("bench.speed augment", "Measure the augmentation beside torchvision's.", example)
+    parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
+    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each side (21)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the epoch of data alone (2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    options = parser.parse_args(arguments)
+    for flag, most in (("batch", 2048), ("rounds", 1000), ("threads", 1024)):
+        if not 1 <= getattr(options, flag) <= most:
+            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are 1 to {most}")
+    if options.json and not options.json.parent.is_dir():
+        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+    torch.set_num_threads(1)
+    name, images = load_images(options.data)
+    numbers = measure(name, images, options.batch, options.rounds, options.threads)
+    print(report(numbers))
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    return OK
+
+
+def measure(name: str, images: Tensor, batch_size: int, rounds: int, threads: int) -> dict[str, Any]:
+    """Return all measurements, with the machine they were made on."""
+    return {
+        "environment": describe_environment(),
+        "data": name,
+        "images": len(images),
+        "pixels": images.shape[1] * images.shape[2],
+        "batch_size": batch_size,
+        "pipelines": compare(images, batch_size, rounds),
+        "operations": operation_costs(images),
+        "steps": step_costs(images, keyed_permutation(0, 0, len(images)), batch_size, DECK),
+        "epoch": epoch_seconds(images, batch_size, threads, max(3, rounds // 3)),
+    }

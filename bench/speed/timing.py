@@ -1,0 +1,54 @@
+"""Time rival pieces of work in turns (A B A B …), so that a machine's moods fall on all of them alike."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds that each round took: by the clock on the wall, and of this process's processor time."""
+
+    wall: list[float]
+    processor: list[float]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of several values and their lower and upper quartiles."""
+
+    median: float
+    lower: float
+    upper: float
+
+    def show(self, digits: int) -> str:
+        """Return the median and the quartiles, with so many digits after the point."""
+        return f"{self.median:,.{digits}f} [{self.lower:,.{digits}f} … {self.upper:,.{digits}f}]"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return the median and quartiles of values."""
+    lower, median, upper = np.quantile(values, (0.25, 0.5, 0.75)).tolist()
+    return Spread(median, lower, upper)
+
+
+def take_turns(works: Mapping[str, Work], rounds: int) -> dict[str, Times]:
+    """Return the times of each piece of work over a number of rounds, after one that is thrown away."""
+    times = {name: Times([], []) for name in works}
+    for turn in range(rounds + 1):
+        for name, work in works.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            work()
+            if turn:
+                times[name].wall.append(time.perf_counter() - wall)
+                times[name].processor.append(time.process_time() - processor)
+    return times
+
+
+def best_of(work: Work, rounds: int = 15) -> float:
+    """Return the lower quartile of a work's seconds of processor time: what it costs when little else interferes."""
+    return spread(take_turns({"": work}, rounds)[""].processor).lower
