@@ -1,0 +1,198 @@
+"""What one image costs: parameters, multiply-accumulates by two independent counters, and activations.
+
+The suite's convention: MACs are those of convolutions, matrix products and linear layers of one forward pass in eval
+mode at batch 1, biases left out; FLOPs = 2 × MACs. Known conventions, undone or switched off before comparing:
+
+- `torch.utils.flop_counter.FlopCounterMode` counts two per multiply-accumulate: its total is halved.
+- Neither counts the CPU's fused attention: it is off while counting, so that its two products are plain ones.
+- ptflops (backend "aten") adds one for every biased output of a convolution or linear layer: those are subtracted.
+
+Neither counts norms, activation functions, poolings, softmax and sums; `Cost.uncounted` lists them. An operation that
+multiplies matrices under a name unknown to both would make both wrong alike, so it is an error.
+"""
+
+import copy
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ptflops import get_model_complexity_info
+from ptflops.aten_ops import ATEN_OPS_MAPPING
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+IMAGE = (3, 32, 32)
+TOLERANCE = 0.02
+FLOP_COUNTER, PTFLOPS = "FlopCounterMode", "ptflops"
+# Names of operations that multiply and accumulate; one that neither counter knows must not pass as free of cost.
+PRODUCT_NAME = re.compile(r"attention|attn|conv|mm(_|$)|mv(_|$)|\.v?dot|linear$|rnn|lstm|gru|fft|einsum|cdist")
+BIASED = {torch.ops.aten.convolution: 2, torch.ops.aten._convolution: 2, torch.ops.aten.addmm: 0}
+
+
+class CountError(RuntimeError):
+    """Say that a model's cost cannot be trusted: the counters disagree, or one of them failed."""
+
+
+@dataclass(frozen=True)
+class Uncounted:
+    """An operation of the forward pass that a counter gave no cost: its name, how often it ran, who left it out."""
+
+    operation: str
+    calls: int
+    missed_by: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one forward pass of one image.
+
+    `macs` is FlopCounterMode's count, `ptflops_macs` the count of ptflops without the `bias_additions` it includes,
+    `activations` the elements of the outputs of convolutions, linear layers and matrix products (Radosavovic et al.,
+    Designing Network Design Spaces, CVPR 2020, count those of convolutions), `disagreement` |a − b| / max(a, b).
+    """
+
+    params: int
+    macs: int
+    ptflops_macs: int
+    bias_additions: int
+    activations: int
+    disagreement: float
+    uncounted: tuple[Uncounted, ...]
+
+    @property
+    def flops(self) -> int:
+        """Return floating-point operations of one forward pass: two per multiply-accumulate."""
+        return 2 * self.macs
+
+
+class OperationLog(TorchDispatchMode):
+    """Note every ATen operation that runs: how often, how many elements products put out, how many had a bias added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: Counter[Any] = Counter()
+        self.activations = 0
+        self.bias_additions = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket
+        if not func.is_view:
+            self.calls[packet] += 1
+        if packet in flop_registry or packet in ATEN_OPS_MAPPING:
+            self.activations += tree_leaves(out)[0].numel()
+        if packet in BIASED and args[BIASED[packet]] is not None:
+            self.bias_additions += out.numel()
+        return out
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Run without gradients, autocast, fused attention and fused transformer layers, and give the random state back."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.random.fork_rng(devices=[]):
+            with sdpa_kernel(SDPBackend.MATH):
+                yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def scratch_copy(model: nn.Module) -> nn.Module:
+    """Return a frozen float32 NCHW copy on the CPU, to run and to hook without touching the model."""
+    twin = copy.deepcopy(model).cpu().float().requires_grad_(False)
+    return twin.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters; a shared one counts once."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _observe(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, OperationLog]:
+    """Return FlopCounterMode's FLOPs of one forward pass in eval mode, and the log of its operations."""
+    twin, image = scratch_copy(model).eval(), torch.zeros(1, *input_shape)
+    counter = FlopCounterMode(display=False)
+    with plain_operations(), counter, OperationLog() as log:
+        twin(image)
+    return counter.get_total_flops(), log
+
+
+def macs_by_flop_counter(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> int:
+    """Return the MACs of one image of `input_shape` (C, H, W) by FlopCounterMode, halved."""
+    return _observe(model, input_shape)[0] // 2
+
+
+def macs_by_ptflops(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> int:
+    """Return the MACs of one image by ptflops, biases included as it counts them; raise CountError when it fails."""
+    said = io.StringIO()
+    with plain_operations():
+        macs, _ = get_model_complexity_info(
+            scratch_copy(model),
+            tuple(input_shape),
+            print_per_layer_stat=False,
+            as_strings=False,
+            ost=said,
+            backend="aten",
+        )
+    if macs is None:
+        raise CountError(f"ptflops could not count {type(model).__name__} on an image of shape {input_shape}.")
+    return int(macs)
+
+
+def _uncounted(calls: Counter[Any]) -> tuple[Uncounted, ...]:
+    """Return the operations that a counter does not know, by name, in-place forms under the name of the functional one.
+
+    Views, which compute nothing, are not in the log.
+    """
+    known = {FLOP_COUNTER: flop_registry, PTFLOPS: ATEN_OPS_MAPPING}
+    missed: Counter[tuple[str, tuple[str, ...]]] = Counter()
+    for packet, times in calls.items():
+        by = tuple(counter for counter, registry in known.items() if packet not in registry)
+        missed[str(packet).removesuffix("_"), by] += times if by else 0
+    return tuple(Uncounted(operation, times, by) for (operation, by), times in sorted(missed.items()) if by)
+
+
+def check_cost(cost: Cost, name: str) -> None:
+    """Raise CountError when the counters differ by more than 2 % or both left out a matrix product."""
+    hidden = [u.operation for u in cost.uncounted if len(u.missed_by) > 1 and PRODUCT_NAME.search(u.operation)]
+    if hidden:
+        raise CountError(f"{name}: neither counter knows {', '.join(hidden)}, which multiplies and accumulates.")
+    if cost.disagreement > TOLERANCE:
+        listed = ", ".join(f"{u.operation} ({u.calls}, missed by {' and '.join(u.missed_by)})" for u in cost.uncounted)
+        raise CountError(
+            f"{name}: {FLOP_COUNTER} counts {cost.macs:,} MACs, {PTFLOPS} {cost.ptflops_macs:,}: "
+            f"{cost.disagreement:.1%} apart, allowed {TOLERANCE:.0%}. Uncounted: {listed}."
+        )
+
+
+def count_cost(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> Cost:
+    """Return the cost of one image of `input_shape` (C, H, W).
+
+    Counted on a CPU copy: the model, its buffers and the random state stay as they were, on any device. Raises
+    CountError when the two counters differ by more than 2 % after the conventions above, when an operation that neither
+    knows multiplies matrices, or when ptflops fails.
+    """
+    flops, log = _observe(model, input_shape)
+    macs = flops // 2
+    ptflops_macs = macs_by_ptflops(model, input_shape) - log.bias_additions
+    cost = Cost(
+        params=count_parameters(model),
+        macs=macs,
+        ptflops_macs=ptflops_macs,
+        bias_additions=log.bias_additions,
+        activations=log.activations,
+        disagreement=abs(macs - ptflops_macs) / max(macs, ptflops_macs, 1),
+        uncounted=_uncounted(log.calls),
+    )
+    check_cost(cost, type(model).__name__)
+    return cost

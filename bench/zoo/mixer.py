@@ -1,0 +1,74 @@
+"""MLP-Mixer (Tolstikhin et al., NeurIPS 2021, figure 1 and section 2) at 32 px.
+
+Patches of 4 (64 tokens), 8 layers, pre-norm, GELU; token-mixing MLP of 2·dim hidden units, channel-mixing MLP of
+4·dim; LayerNorm, mean over tokens, linear head. No position embedding: the token-mixing weights know the places.
+
+Initialisation: LeCun normal with zero biases, as in the authors' code. Their head starts at zero, which would leave
+every other gradient exactly zero at the first step; here it is drawn from a truncated N(0, 0.02²).
+"""
+
+import torch
+from torch import nn
+
+from bench.zoo.blocks import check_range
+from bench.zoo.initialise import lecun_normal, truncated_normal
+
+IMAGE = 32
+PATCH = 4
+TOKENS = (IMAGE // PATCH) ** 2
+DEPTH = 8
+
+
+def mlp(width: int, hidden: int) -> nn.Sequential:
+    """Return linear, GELU, linear over the last axis."""
+    return nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
+
+
+class MixerLayer(nn.Module):
+    """Mix tokens, then channels, of N×tokens×dim (equation 1); each MLP is pre-normed and has a residual."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.token_norm = nn.LayerNorm(dim)
+        self.token_mlp = mlp(TOKENS, 2 * dim)
+        self.channel_norm = nn.LayerNorm(dim)
+        self.channel_mlp = mlp(dim, 4 * dim)
+
+    def mix_tokens(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the token-mixing branch: one MLP along the tokens, shared by all channels."""
+        return self.token_mlp(self.token_norm(x).transpose(1, 2)).transpose(1, 2)
+
+    def mix_channels(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the channel-mixing branch: one MLP along the channels, shared by all tokens."""
+        return self.channel_mlp(self.channel_norm(x))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the layer's output, same shape."""
+        x = x + self.mix_tokens(x)
+        return x + self.mix_channels(x)
+
+
+class Mixer(nn.Module):
+    """Patch embedding, mixer layers, LayerNorm, mean over tokens, linear head."""
+
+    def __init__(self, num_classes: int, dim: int) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, dim, PATCH, PATCH)
+        self.layers = nn.Sequential(*(MixerLayer(dim) for _ in range(DEPTH)))
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, num_classes)
+        self.apply(lecun_normal)
+        truncated_normal(self.head)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return N×num_classes logits for N×3×32×32 images."""
+        tokens = self.layers(self.patch(x).flatten(2).transpose(1, 2))
+        return self.head(self.norm(tokens).mean(1))
+
+
+def mlp_mixer(num_classes: int, dim: int) -> nn.Module:
+    """Build an MLP-Mixer of hidden width `dim` for N×3×32×32 images (the deck: 128 and 512).
+
+    Raises BadInput for a width outside 1 to 8192.
+    """
+    return Mixer(num_classes, check_range("dim", dim, 1, 8192))
