@@ -1,0 +1,98 @@
+"""`python -m bench.audit`: judge the deck's claims and print, or write, the verdicts."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.audit.claims import CLAIMS_PATH, Claim, read_claims
+from bench.audit.evidence import Evidence
+from bench.audit.published import RUNS_PATH, read_published
+from bench.audit.registry import judge_all
+from bench.audit.report import Report, to_csv, to_markdown
+from bench.cli import OK, make_parser, run_command
+from bench.environment import describe_git
+from bench.errors import BadInput, unknown
+from bench.records import read_runs, write_atomically
+from bench.zoo.golden import read_golden
+
+FORMATS = {"md": to_markdown, "csv": to_csv}
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = make_parser(
+        "bench.audit",
+        "Judge every claim of the deck against counts, its own arithmetic, its authors' logs and our runs.",
+        "python -m bench.audit --table ablation_eca_kernel --runs runs",
+    )
+    for flag, metavar, what in (
+        ("--runs", "DIR", "run records to judge by as well (default: none)"),
+        ("--out", "DIR", "write audit.md and audit.csv there instead of printing"),
+    ):
+        parser.add_argument(flag, type=Path, metavar=metavar, help=what)
+    parser.add_argument("--format", choices=sorted(FORMATS), default="md", help="what is printed (default: md)")
+    parser.add_argument("--table", metavar="NAME", help="print the claims of one table only")
+    for flag, path, what in (("--claims", CLAIMS_PATH, "the claims"), ("--logs", RUNS_PATH, "the authors' logs")):
+        parser.add_argument(flag, type=Path, default=path, metavar="CSV", help=f"{what} (default: {path.name})")
+    options = parser.parse_args(arguments)
+    if options.out and options.table:
+        raise BadInput("--out writes all claims: leave --table out")
+    return options
+
+
+def commit_line() -> str:
+    """Return which commit of the suite this is, in words."""
+    git = describe_git()
+    if not git["commit"]:
+        return "no commit (not a checkout)"
+    return f"commit {git['commit'][:12]}{' with uncommitted changes' if git['dirty'] else ''}"
+
+
+def make_report(options: argparse.Namespace, command: str) -> Report:
+    """Return the judged claims of a command line; raise BadInput for files that cannot be used."""
+    claims = read_claims(options.claims)
+    runs = read_runs(options.runs) if options.runs else []
+    evidence = Evidence({claim.key: claim for claim in claims}, read_published(read_golden(), options.logs), runs)
+    judgements = judge_all(chosen(claims, options.table), evidence)
+    return Report(judgements, evidence, command, commit_line())
+
+
+def chosen(claims: Sequence[Claim], table: str | None) -> Sequence[Claim]:
+    """Return the claims of a table, all without one; raise BadInput for a table that has no claims."""
+    tables = dict.fromkeys(claim.table for claim in claims)
+    if table is not None and table not in tables:
+        raise unknown("table of claims", table, tables)
+    return [claim for claim in claims if table in (None, claim.table)]
+
+
+def write_report(report: Report, folder: Path) -> list[Path]:
+    """Write audit.md and audit.csv; raise BadInput when the folder cannot be written."""
+    paths = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for suffix, render in FORMATS.items():
+            paths.append(folder / f"audit.{suffix}")
+            write_atomically(paths[-1], render(report).encode())
+    except OSError as error:
+        raise BadInput(f"--out {folder}: cannot be written: {error.strerror or error}") from None
+    return paths
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judge the claims; print them, or write them and say where."""
+    options = parse(arguments)
+    report = make_report(options, shlex.join(["python", "-m", "bench.audit", *arguments]))
+    if options.out:
+        for path in write_report(report, options.out):
+            print(f"wrote {path}: {len(report.judgements)} claims")
+    elif options.format == "csv":
+        print(to_csv(report), end="")
+    else:
+        print(to_markdown(report, whole=options.table is None), end="")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

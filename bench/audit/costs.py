@@ -1,0 +1,122 @@
+"""Judges of what can be counted: parameters, multiply-accumulates, their means, and whose design a model is."""
+
+from collections.abc import Sequence
+
+from bench.audit.claims import Claim, Subject
+from bench.audit.evidence import MILLION, Evidence
+from bench.audit.findings import CONFIRMED, CONTRADICTED, Finding, Kind, Opinion
+from bench.audit.wording import counted_noun, gap, listed, signed
+from bench.zoo.golden import Golden
+from bench.zoo.models import MODELS
+
+# Counters differ in biases, norms and activations; the zoo's own two must agree within the same share.
+MAC_TOLERANCE = 0.02
+
+
+def judge_params(claim: Claim, evidence: Evidence) -> Opinion:
+    """Judge a parameter count in millions by the built network, then by what the authors' log says it was."""
+    findings = []
+    if counted := evidence.counted(claim.subject):
+        holds = claim.holds(counted.params / MILLION)
+        text = f"{counted.params:,} parameters{'' if holds else gap(claim, counted.params / MILLION)}"
+        findings.append(_finding("counted", holds, text, counted.params / MILLION))
+    logged = sorted({run.params for run in evidence.published.named(claim.subject)})
+    if logged:
+        nearest = min(logged, key=lambda params: abs(params / MILLION - claim.value))
+        holds = claim.holds(nearest / MILLION)
+        text = f"{listed([f'{params:,}' for params in logged])} parameters"
+        findings.append(_finding("logs", holds, text, nearest / MILLION))
+    return Opinion(findings, _caveats(claim.subject, evidence))
+
+
+def judge_macs(claim: Claim, evidence: Evidence) -> Opinion:
+    """Judge a figure of the column "FLOPs (M)": as MACs within 2 %, else as FLOPs, which are twice as many."""
+    counted = evidence.counted(claim.subject)
+    if counted is None:
+        return Opinion()
+    remarks = [*_caveats(claim.subject, evidence), *evidence.other_figures(claim, (claim.metric,))]
+    return Opinion([_macs_finding(claim, counted.macs / MILLION, "")], remarks)
+
+
+def _macs_finding(claim: Claim, macs: float, whose: str) -> Finding:
+    """Return the finding on a figure in millions that may be MACs or FLOPs."""
+    both = f"{whose}{macs:,.2f} M MACs, {2 * macs:,.2f} M FLOPs"
+    for value, unit, other in ((macs, "MACs", "FLOPs"), (2 * macs, "FLOPs", "MACs")):
+        if claim.holds(value, MAC_TOLERANCE * value):
+            text = f"{both}: the claim is the {unit} within {100 * MAC_TOLERANCE:.0f} %, not the {other}"
+            return _finding("counted", True, text, value)
+    as_flops = 100 * (claim.value / (2 * macs) - 1)
+    nearer = f"; as FLOPs {signed(as_flops, 1)} %" if abs(as_flops) < abs(100 * (claim.value / macs - 1)) else ""
+    return _finding("counted", False, both + gap(claim, macs) + nearer, macs)
+
+
+def judge_mean_params(claim: Claim, evidence: Evidence) -> Opinion:
+    """Judge a technique's mean parameter count: the mean of the deck's own figures, then of the counted ones."""
+    own = mean_of_claims(claim, evidence, "params")
+    counted = _counted_members(claim, evidence)
+    if not counted:
+        return Opinion([own])
+    mean = sum(golden.params for golden in counted) / len(counted) / MILLION
+    holds = claim.holds(mean, _input_rounding(claim, evidence, "params"))
+    text = f"{counted_noun(len(counted), 'member')}, mean {mean:,.3f} M{'' if holds else gap(claim, mean)}"
+    return Opinion([own, _finding("counted", holds, text, mean)])
+
+
+def judge_mean_macs(claim: Claim, evidence: Evidence) -> Opinion:
+    """Judge a technique's mean of the column "FLOPs (M)": from the deck's own figures, then from the counted MACs."""
+    own = mean_of_claims(claim, evidence, "flops")
+    counted = _counted_members(claim, evidence)
+    if not counted:
+        return Opinion([own])
+    mean = sum(golden.macs for golden in counted) / len(counted) / MILLION
+    return Opinion([own, _macs_finding(claim, mean, f"{counted_noun(len(counted), 'member')}, mean ")])
+
+
+def judge_own_design(claim: Claim, evidence: Evidence) -> Opinion:
+    """Judge whether a model is the authors' own: by where the zoo's definition comes from.
+
+    An own design is one that no paper has: the zoo marks it as such, or names what the deck changed in a published
+    network, and no published network of the zoo has its fingerprint.
+    """
+    row = MODELS[claim.subject.model]
+    plain = [name for name in evidence.twins(claim.subject) if not MODELS[name].own_design and not MODELS[name].note]
+    variant = not row.own_design and bool(row.note) and not plain
+    allowed = {"yes"} if row.own_design else {"yes", "no"} if variant else {"no"}
+    text = f"after {row.source}{f' ({row.note})' if row.note else ''}"
+    loose = variant and claim.text == "yes"
+    remarks = ["a variant of a published network: the zoo files it under that family"] if loose else []
+    return Opinion([_finding("definition", claim.text in allowed, text, None)], remarks)
+
+
+def mean_of_claims(claim: Claim, evidence: Evidence, metric: str) -> Finding:
+    """Return the check that a mean is the mean of the deck's own figures, as far as their rounding tells."""
+    values = [evidence.claimed("comparison", row, metric) for row in claim.members]
+    mean = sum(value.value for value in values) / len(values)
+    holds = claim.holds(mean, _input_rounding(claim, evidence, metric))
+    text = f"the deck's own {counted_noun(len(values), 'figure')}, mean {mean:,.{claim.decimals + 1}f}"
+    text += ": right within rounding" if holds else gap(claim, mean)
+    return Finding("arithmetic", CONFIRMED if holds else CONTRADICTED, text, mean, whole=False)
+
+
+def _input_rounding(claim: Claim, evidence: Evidence, metric: str) -> float:
+    """Return how far the rounding of the members' figures may have moved their mean."""
+    halves = [evidence.claimed("comparison", row, metric).half_unit for row in claim.members]
+    return sum(halves) / len(halves)
+
+
+def _counted_members(claim: Claim, evidence: Evidence) -> Sequence[Golden]:
+    """Return the counted figures of all members, nothing if one of them has none."""
+    counted = [evidence.counted(Subject.parse(row)) for row in claim.members]
+    return [golden for golden in counted if golden] if all(counted) else []
+
+
+def _finding(kind: Kind, holds: bool, text: str, value: float | None) -> Finding:
+    """Return a finding that speaks to the whole claim."""
+    return Finding(kind, CONFIRMED if holds else CONTRADICTED, text, value)
+
+
+def _caveats(subject: Subject, evidence: Evidence) -> list[str]:
+    """Return the caveat for a model that the authors never logged: which network theirs was is not known."""
+    if evidence.published.named(subject) or not evidence.counted(subject):
+        return []
+    return [f"no log tells which network the deck trained; counted on that of {MODELS[subject.model].source}"]

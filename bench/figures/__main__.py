@@ -1,0 +1,48 @@
+"""`python -m bench.figures`: draw figures of run records as PNG and SVG files."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.cli import OK, make_parser, run_command
+from bench.errors import BadInput, unknown
+from bench.figures import style
+from bench.figures.registry import FIGURES
+from bench.tables.source import add_arguments, load_source
+
+EXAMPLE = "python -m bench.figures accuracy_comparison training_curves --runs runs --out figures"
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for a figure that there is not."""
+    parser = make_parser("bench.figures", "Draw figures of run records. Figures: " + ", ".join(FIGURES) + ".", EXAMPLE)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="figures to draw (default: all)")
+    add_arguments(parser)
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
+    arguments = parser.parse_args(words)
+    for name in arguments.names:
+        if name not in FIGURES:
+            raise unknown("figure", name, FIGURES)
+    return arguments
+
+
+def main(words: Sequence[str]) -> int:
+    """Draw the figures, write them, and print their paths."""
+    arguments = parse(words)
+    source = load_source(arguments)
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        with style.styled():
+            for name in arguments.names or FIGURES:
+                for file, figure in FIGURES[name](source.conditions):
+                    print(*style.save(figure, arguments.out, file), sep="\n")
+    except OSError as error:
+        raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
+    for note in source.notes():
+        print(note.english(), file=sys.stderr)
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

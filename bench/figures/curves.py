@@ -1,0 +1,170 @@
+"""training_curves: loss and top-1 over the epochs, on training and evaluation images, of each model and overlaid."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import style
+from bench.figures.accuracy import Drawings, technique_of
+from bench.records import Row
+from bench.tables.conditions import RANKED_TOGETHER, Condition, blocks_of
+from bench.tables.notes import block_heading
+
+MEASURES = {"loss": "Loss", "top1": "Top-1 (%)"}
+PARTS = {"train": ("train", style.VERMILION, "--"), "eval": ("evaluation", style.BLUE, "-")}
+COMPARED = ("dataset", "split")
+LEGEND = 8.5
+BAND = "Line: mean over seeds; band: from the lowest to the highest seed. Epochs that not every run has are left out."
+TRAINED = (
+    "Training is measured on augmented (with MixUp, mixed) images in training mode: not comparable with evaluation."
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity over the epochs: mean, lowest and highest over the seeds."""
+
+    epochs: list[int]
+    mean: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def curve_of(runs: Sequence[Sequence[Row]], key: str) -> Curve:
+    """Return a column of the rows over the epochs that every run has it for."""
+    series = [{row["epoch"]: row[key] for row in rows if row.get(key) is not None} for rows in runs]
+    epochs = sorted(set.intersection(*(set(values) for values in series))) if series else []
+    table = np.array([[values[epoch] for epoch in epochs] for values in series], dtype=float)
+    if not epochs:
+        return Curve([], [], [], [])
+    return Curve(epochs, table.mean(axis=0).tolist(), table.min(axis=0).tolist(), table.max(axis=0).tolist())
+
+
+def draw_curve(panel: Axes, curve: Curve, colour: str, dashes: str, label: str, width: float = 1.8) -> None:
+    """Draw a curve and its band."""
+    panel.plot(curve.epochs, curve.mean, color=colour, linestyle=dashes, linewidth=width, label=label)
+    panel.fill_between(curve.epochs, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
+
+
+def file_name(text: str) -> str:
+    """Return text as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9.+=-]+", "_", text).strip("_")
+
+
+def training_curves(conditions: Sequence[Condition]) -> Drawings:
+    """Return all techniques in one figure, each technique with its models overlaid, and each condition by itself."""
+    drawings: Drawings = []
+    for index, (values, members) in enumerate(blocks_of(conditions, COMPARED).items(), start=1):
+        more = "" if index == 1 else f"_{index}"
+        groups = by_technique(members)
+        drawings.append((f"training_curves{more}", draw_overview(values, groups)))
+        drawings += [
+            (f"training_curves_by_technique_{file_name(technique)}{more}", draw_overlay(values, technique, group))
+            for technique, group in groups.items()
+        ]
+    return [*drawings, *single_curves(conditions)]
+
+
+def single_curves(conditions: Sequence[Condition]) -> Drawings:
+    """Return a figure for each condition; those of one label are numbered."""
+    names: dict[str, int] = defaultdict(int)
+    drawings: Drawings = []
+    for condition in conditions:
+        stem = f"training_curves_{file_name(condition.label)}"
+        names[stem] += 1
+        name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
+        drawings.append((name, draw_condition(condition)))
+    return drawings
+
+
+def by_technique(conditions: Sequence[Condition]) -> dict[str, list[Condition]]:
+    """Return conditions by technique, in the order of the style."""
+    order = style.known_order(technique_of(condition) for condition in conditions)
+    return {name: [c for c in conditions if technique_of(c) == name] for name in order}
+
+
+def draw_condition(condition: Condition) -> Figure:
+    """Draw one condition: loss and top-1, each on training and evaluation images."""
+    figure = style.new_figure()
+    axes = figure.subplots(1, len(MEASURES), squeeze=False)[0]
+    runs = [record.epochs for record in condition.records]
+    for panel, (key, title) in zip(axes, MEASURES.items(), strict=True):
+        for part, (label, colour, dashes) in PARTS.items():
+            draw_curve(panel, curve_of(runs, f"{part}_{key}"), colour, dashes, label)
+        panel.set_xlabel("Epoch")
+        panel.set_ylabel(title)
+    axes[0].legend(frameon=False)
+    figure.suptitle(f"{condition.label} [{len(condition.runs)}]", x=0.01, ha="left")
+    heading = block_heading([condition.facets[name] for name in RANKED_TOGETHER]).english()
+    style.add_footer(figure, [heading, BAND, TRAINED])
+    return figure
+
+
+def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[Condition]]) -> Figure:
+    """Draw the evaluation's top-1: a panel for each technique, its models in colour over all others in grey."""
+    figure = style.new_figure()
+    columns = min(3, len(groups))
+    axes = figure.subplots(-(-len(groups) // columns), columns, sharex=True, sharey=True, squeeze=False)
+    curves = {c.runs: curve_of([r.epochs for r in c.records], "eval_top1") for group in groups.values() for c in group}
+    for panel, (technique, members) in zip(axes.flat, groups.items(), strict=False):
+        for curve in curves.values():
+            panel.plot(curve.epochs, curve.mean, color="#dddddd", linewidth=0.8, zorder=1)
+        for condition, (colour, dashes) in zip(members, line_styles(members).values(), strict=True):
+            draw_curve(panel, curves[condition.runs], colour, dashes, count_label(condition), width=1.4)
+        panel.set_title(style.technique_title(technique), loc="left")
+        panel.set_ylim(bottom=0)
+        panel.legend(framealpha=0.8, edgecolor="none", loc="lower right", fontsize=LEGEND, labelspacing=0.2)
+    for unused in axes.flat[len(groups) :]:
+        unused.remove()
+    figure.supylabel("Evaluation top-1 (%)", fontsize=style.TEXT)
+    heading = f"{block_heading(values, COMPARED).english()}. Recipes may differ."
+    style.add_footer(figure, [heading, f"Horizontal: epoch. Grey: the other techniques. {BAND}"])
+    return figure
+
+
+def draw_overlay(values: Sequence[str], technique: str, members: Sequence[Condition]) -> Figure:
+    """Draw a technique's conditions over each other: loss and top-1 in columns, training and evaluation in rows."""
+    figure = style.new_figure()
+    axes = figure.subplots(len(PARTS), len(MEASURES), sharex=True, squeeze=False)
+    looks = line_styles(members)
+    for condition in members:
+        runs = [record.epochs for record in condition.records]
+        for row, (part, (label, _, _)) in enumerate(PARTS.items()):
+            for column, (key, title) in enumerate(MEASURES.items()):
+                panel = axes[row, column]
+                curve = curve_of(runs, f"{part}_{key}")
+                draw_curve(panel, curve, *looks[condition.runs], overlay_label(condition, members), width=1.3)
+                panel.set_ylabel(f"{title}, {label}")
+    for panel in axes[-1]:
+        panel.set_xlabel("Epoch")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=style.SMALL)
+    figure.suptitle(style.technique_title(technique), x=0.01, ha="left")
+    style.add_footer(figure, [block_heading(values, COMPARED).english(), BAND, TRAINED])
+    return figure
+
+
+def line_styles(members: Sequence[Condition]) -> Mapping[tuple[str, ...], tuple[str, str]]:
+    """Return a colour and a dash for each condition, no two alike up to 28 of them."""
+    count = len(style.CYCLE)
+    return {
+        condition.runs: (style.CYCLE[index % count], style.DASHES[index // count % len(style.DASHES)])
+        for index, condition in enumerate(members)
+    }
+
+
+def overlay_label(condition: Condition, members: Sequence[Condition]) -> str:
+    """Return a condition's label with its runs, and below it batch and steps where those differ among the lines."""
+    differing = [name for name in ("batch", "steps") if len({member.facets[name] for member in members}) > 1]
+    more = ", ".join(f"{name} {condition.facets[name]}" for name in differing)
+    return f"{count_label(condition)}\n{more}" if more else count_label(condition)
+
+
+def count_label(condition: Condition) -> str:
+    """Return a condition's label with the number of its runs."""
+    return f"{condition.label} [{len(condition.runs)}]"

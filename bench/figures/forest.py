@@ -1,0 +1,107 @@
+"""ablations: a forest plot of each ablation table: what each arm changes, with its interval and verdict."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import style
+from bench.figures.accuracy import Drawings, wrap
+from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
+from bench.tables.cells import Block, Row, Table
+from bench.tables.conditions import Condition
+from bench.tables.measures import Options
+from bench.tables.registry import TABLES
+
+ABLATIONS = ("eca_kernel", "eca_position", "ghost_ratio", "improved_resnet20_convnext", "stem", "algorithms")
+# Verdict → colour and marker: better and worse differ in both.
+VERDICTS: dict[str, tuple[str, str]] = {
+    "better": (style.BLUE, "^"),
+    "worse": (style.VERMILION, "v"),
+    "not distinguishable": (style.GREY, "o"),
+    "same network": (style.BLACK, "D"),
+    "not tested": (style.GREY, "X"),
+}
+ROW, HEADING = 0.42, 105
+LABEL, MOST_LINES = 42, 2
+COUNTED = "Runs of the arm in brackets; no bar: one run, or no spread. Last epoch on the evaluation split."
+
+
+def ablations(conditions: Sequence[Condition]) -> Drawings:
+    """Return a forest plot of each ablation that has an arm with a difference."""
+    drawings = []
+    for name in ABLATIONS:
+        figure = draw_forest(TABLES[name](conditions, Options()))
+        drawings += [(f"ablation_{name}", figure)] if figure is not None else []
+    return drawings
+
+
+def arms_of(block: Block) -> list[Row]:
+    """Return the rows of a block that have a difference from a base."""
+    return [row for row in block.rows if "delta" in row.cells and row.cells["delta"].value is not None]
+
+
+def heading_of(block: Block) -> str:
+    """Return a block's heading and its bases."""
+    words = [block.heading.english()] if block.heading else []
+    for row in block.rows:
+        verdict, arm = row.cells.get("verdict"), row.cells["arm"].text
+        if verdict is not None and verdict.text == ("base", ()) and arm is not None:
+            words.append(f"base: {arm.english()}")
+    return "; ".join(words)
+
+
+def draw_forest(table: Table) -> Figure | None:
+    """Draw an ablation's blocks below each other; None when no arm can be compared with a base."""
+    blocks = [(block, arms_of(block)) for block in table.blocks if arms_of(block)]
+    if not blocks:
+        return None
+    deltas = [row.cells["delta"] for _, arms in blocks for row in arms]
+    limits = view_limits(deltas, also=[0.0])
+    heights = [len(arms) + 1.2 for _, arms in blocks]
+    figure = style.new_figure(max(4.5, sum(heights) * ROW + 0.5 * len(blocks) + 1.8))
+    axes = figure.subplots(len(blocks), 1, sharex=True, squeeze=False, height_ratios=heights)
+    for panel, (block, arms) in zip(axes[:, 0], blocks, strict=True):
+        draw_arms(panel, arms, limits)
+        panel.set_title(wrap(heading_of(block), HEADING), loc="left", fontsize=style.SMALL)
+    axes[-1, 0].set_xlim(limits)
+    axes[-1, 0].set_xlabel("Difference from the base in top-1 (points)")
+    figure.suptitle(table.title.english(), x=0.01, ha="left")
+    style.add_footer(figure, [wrap(table.notes[0].english(), 170), COUNTED + cut_note(deltas, limits)])
+    return figure
+
+
+def draw_arms(panel: Axes, arms: Sequence[Row], limits: Limits) -> None:
+    """Draw the arms of a block, the first on top, their verdicts beside them."""
+    places = range(len(arms) - 1, -1, -1)
+    for place, row in zip(places, arms, strict=True):
+        verdict = row.cells["verdict"].text
+        words = verdict.english() if verdict else "not tested"
+        draw_point(panel, row.cells["delta"], place, limits, VERDICTS[words], size=9)
+        panel.text(
+            1.01,
+            place,
+            f"{words}{p_text(row)}",
+            transform=panel.get_yaxis_transform(),
+            va="center",
+            fontsize=style.SMALL,
+        )
+    panel.axvline(0, color="black", linewidth=1)
+    panel.set_yticks(list(places), [arm_label(row) for row in arms], fontsize=style.SMALL)
+    panel.set_ylim(-0.7, len(arms) - 0.3)
+
+
+def arm_label(row: Row) -> str:
+    """Return an arm's name with its number of runs, broken where it is long."""
+    name, n = row.cells["arm"].text, row.cells.get("n")
+    assert name is not None, "an arm has a name"
+    count = f" [{int(n.value)}]" if n is not None and n.value is not None else ""
+    lines = wrap(f"{name.english()}", LABEL).splitlines()
+    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1][: LABEL - 2]} …"]
+    return "\n".join(shown) + count
+
+
+def p_text(row: Row) -> str:
+    """Return an arm's adjusted p in words, where it was tested."""
+    p = row.cells["p_holm"].value
+    return "" if p is None else (", p < 0.001" if p < 0.001 else f", p = {p:.3f}")

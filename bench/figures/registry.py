@@ -1,0 +1,16 @@
+"""The figures as one dict: name → what draws them."""
+
+from collections.abc import Callable, Sequence
+
+from bench.figures import accuracy, curves, efficiency, forest, times
+from bench.figures.accuracy import Drawings
+from bench.tables.conditions import Condition
+
+FIGURES: dict[str, Callable[[Sequence[Condition]], Drawings]] = {
+    "accuracy_comparison": accuracy.accuracy_comparison,
+    "architecture_comparison": accuracy.architecture_comparison,
+    "efficiency_analysis": efficiency.efficiency_analysis,
+    "training_curves": curves.training_curves,
+    "time_to_accuracy": times.time_to_accuracy,
+    "ablations": forest.ablations,
+}

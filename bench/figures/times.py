@@ -1,0 +1,60 @@
+"""time_to_accuracy: how many minutes of training each model took to each target."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.figures import style
+from bench.figures.accuracy import ROW, Drawings
+from bench.tables.cells import Cell
+from bench.tables.conditions import Condition, blocks_of
+from bench.tables.notes import block_heading
+from bench.tables.targets import COMPARED, TARGETS, condition_cells, sort_value, target_column
+
+MARKERS = ("o", "s", "^", "D", "v", "p", "X", "*")
+MEANS = "Mean train time to the first evaluation at a target, with its 95 % t-interval; only where every run got there."
+COUNTED = "Start-up, evaluation and checkpoints are not counted. n in brackets. Recipes may differ."
+
+
+def time_to_accuracy(conditions: Sequence[Condition]) -> Drawings:
+    """Return the train minutes to each target as points; a file for each data set, split and machine."""
+    drawings = []
+    for index, (values, members) in enumerate(blocks_of(conditions, COMPARED).items(), start=1):
+        figure = draw_times(values, members)
+        name = "time_to_accuracy" if index == 1 else f"time_to_accuracy_{index}"
+        drawings += [(name, figure)] if figure is not None else []
+    return drawings
+
+
+def draw_times(values: Sequence[str], members: Sequence[Condition]) -> Figure | None:
+    """Draw one block: a row for each condition, a point for each target; None where all runs of none reached one."""
+    cells = {condition.runs: condition_cells(condition, TARGETS) for condition in members}
+    reached = [t for t in TARGETS if any(row[target_column(t).key].value is not None for row in cells.values())]
+    shown = [c for c in members if any(cell.value is not None for cell in cells[c.runs].values())]
+    if not shown:
+        return None
+    keys = [target_column(target).key for target in reversed(reached)]
+    ordered = sorted(shown, key=lambda c: [sort_value(cells[c.runs][key]) for key in keys], reverse=True)
+    figure = style.new_figure(max(style.SLIDE[1], ROW * len(ordered) + 1.6))
+    panel = figure.subplots()
+    for index, target in enumerate(reached):
+        look = style.CYCLE[index % len(style.CYCLE)], MARKERS[index % len(MARKERS)]
+        draw_target(panel, [cells[c.runs][target_column(target).key] for c in ordered], *look, f"{target:g} %")
+    panel.set_yticks(range(len(ordered)), [f"{c.label} [{len(c.runs)}]" for c in ordered], fontsize=style.SMALL)
+    panel.set_ylim(-0.7, len(ordered) - 0.3)
+    style.logarithmic(panel)
+    panel.set_xlabel("Train minutes (logarithmic scale)")
+    figure.legend(loc="outside right upper", frameon=False, title="Top-1 first seen")
+    style.add_footer(figure, [block_heading(values, COMPARED).english(), MEANS, COUNTED])
+    return figure
+
+
+def draw_target(panel: Axes, cells: Sequence[Cell], colour: str, marker: str, label: str) -> None:
+    """Draw the times of all rows to one target."""
+    drawn = [(place, cell.value, cell) for place, cell in enumerate(cells) if cell.value is not None]
+    for place, _, cell in drawn:
+        if cell.low is not None and cell.high is not None and cell.low > 0:
+            panel.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2)
+    times, places = [value for _, value, _ in drawn], [place for place, _, _ in drawn]
+    panel.plot(times, places, marker=marker, color=colour, linestyle="none", markersize=7, label=label)

@@ -1,0 +1,110 @@
+"""`python -m bench.tables`: print or write tables of run records."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bench.cli import OK, make_parser, run_command
+from bench.errors import BadInput, unknown
+from bench.tables.cells import Table
+from bench.tables.measures import Options
+from bench.tables.page import make_page
+from bench.tables.registry import TABLES, WITHOUT_RUNS
+from bench.tables.render_csv import render_csv
+from bench.tables.render_html import render_html
+from bench.tables.render_md import render_markdown
+from bench.tables.render_tex import render_latex
+from bench.tables.source import Source, add_arguments, load_source
+from bench.tables.text import LANGUAGES
+
+EXAMPLE = "python -m bench.tables comparison eca_kernel --runs runs --format tex --out reports/tables"
+Render = Callable[[Table, argparse.Namespace], str]
+
+FORMATS: dict[str, Render] = {
+    "md": lambda table, a: render_markdown(make_page(table, a.lang, wide=a.wide)),
+    "csv": lambda table, a: render_csv(table, a.lang),
+    "tex": lambda table, a: render_latex(make_page(table, a.lang, wide=a.wide)),
+    "html": lambda table, a: render_html([make_page(table, a.lang, wide=a.wide)]),
+}
+# How a file of each format says where it comes from; a CSV file has no comments, its lines name the runs.
+COMMENTS = {"md": "<!-- {} -->\n", "tex": "% {}\n", "html": "<!-- {} -->\n"}
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for a table that there is not."""
+    parser = make_parser("bench.tables", "Make tables from run records. Tables: " + ", ".join(TABLES) + ".", EXAMPLE)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="tables to make (default: all)")
+    add_arguments(parser)
+    parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the headings (default: en)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each table instead of printing")
+    parser.add_argument("--allow-mixed", action="store_true", help="rank rows of different steps, batch, data together")
+    parser.add_argument("--paired", action="store_true", help="pair the arms of an ablation by seed")
+    parser.add_argument("--best", action="store_true", help="show the best epoch too: a diagnostic, no result")
+    parser.add_argument("--wide", action="store_true", help="show the columns that do not fit into a paper")
+    arguments = parser.parse_args(words)
+    for name in arguments.names:
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+    return arguments
+
+
+def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
+    """Return the tables that were asked for, each with the lines on what it leaves out."""
+    options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
+    tables = [TABLES[name](source.conditions, options) for name in arguments.names or TABLES]
+    return [replace(table, notes=(*table.notes, *source.notes())) for table in tables]
+
+
+def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:
+    """Return all tables as one text; HTML is one page, CSV tables are parted by a line with their name."""
+    if arguments.format == "html":
+        return render_html([make_page(table, arguments.lang, wide=arguments.wide) for table in tables])
+    texts = [FORMATS[arguments.format](table, arguments) for table in tables]
+    if arguments.format == "csv" and len(tables) > 1:
+        texts = [f"# {table.name}\n{text}" for table, text in zip(tables, texts, strict=True)]
+    return "\n".join(texts)
+
+
+def provenance(words: Sequence[str], runs: int) -> str:
+    """Return the line at the head of a file: the command, the commit of the suite, and the number of runs."""
+    from bench.environment import describe_git  # imported here: it asks git, and only files need it
+
+    git = describe_git()
+    commit = f"{(git['commit'] or 'none')[:12]}{' with changes' if git['dirty'] else ''}"
+    # An argument must not end the comment that this line becomes.
+    command = " ".join(shlex.join(words).split()).replace("-->", "-- >")
+    return f"python -m bench.tables {command} · commit {commit} · {runs} runs"
+
+
+def write(tables: Sequence[Table], arguments: argparse.Namespace, head: str) -> None:
+    """Write a file for each table and print its path; raise BadInput when the folder cannot be written."""
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        for table in tables:
+            path = arguments.out / f"{table.name}.{arguments.format}"
+            comment = COMMENTS.get(arguments.format, "").format(head)
+            path.write_text(comment + FORMATS[arguments.format](table, arguments), encoding="utf-8")
+            print(path)
+    except OSError as error:
+        raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
+
+
+def main(words: Sequence[str]) -> int:
+    """Print tables, or write them with --out."""
+    arguments = parse(words)
+    needs_none = bool(arguments.names) and WITHOUT_RUNS.issuperset(arguments.names)
+    source = Source((), 0) if needs_none else load_source(arguments)
+    tables = build_tables(source, arguments)
+    if arguments.out:
+        write(tables, arguments, provenance(words, source.runs))
+    else:
+        print(show(tables, arguments), end="")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

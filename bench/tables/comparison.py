@@ -1,0 +1,156 @@
+"""The tables that put models side by side: comparison, efficiency, training cost."""
+
+from collections.abc import Sequence
+
+from bench.tables import measures as m
+from bench.tables import notes
+from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
+from bench.tables.conditions import RANKED_TOGETHER, Condition, blocks_of, common_facets
+from bench.tables.pareto import pareto_front
+
+HEADLINE = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
+CONVENTIONS = Phrase("Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.")
+RANKS = Phrase(
+    "Ranks order the means, whether or not the intervals overlap; rows of different blocks are not ranked together."
+)
+MIXED = Phrase("Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).")
+DIAGNOSTIC = Phrase("Best epoch: a diagnostic, chosen on the split that it reports; it is no result.")
+DEVICES = Phrase(
+    "A device is a GPU, or the whole machine where there is none; training cost = 3 × forward FLOPs × images seen."
+)
+
+CLOCK = Phrase("Train time excludes start-up, evaluation and checkpoints; total time includes them.")
+RATIOS = Phrase("An interval in brackets is a bootstrap over runs, given from 5 runs on.")
+FRONT = Phrase("Pareto front: no row of the block is as accurate at a lower cost of that kind.")
+FRONTS = {"params_m": "params", "macs_m": "MACs", "train_h": "time"}
+
+COMPARISON = (
+    *(m.RANK, m.MODEL, m.TOP1, m.RUNS, m.TOP5, m.PARAMETERS, m.MACS, m.FLOPS, m.TRAIN, m.SPEED),
+    *(m.PER_PARAMETERS, m.PER_MACS, m.PER_FLOPS, m.OWN, m.STEM),
+)
+EFFICIENCY = (
+    *(m.RANK, m.MODEL, m.TOP1, m.RUNS, m.PARAMETERS, m.PER_PARAMETERS, m.MACS, m.PER_MACS, m.PER_FLOPS),
+    *(m.TRAIN_WIDE, m.PER_HOUR, m.column("pareto", "Pareto front", kind="words")),
+)
+COST = (
+    *(m.RANK, m.MODEL, m.RUNS, m.TRAIN, m.EVALUATION, m.TOTAL, m.DEVICE_HOURS, m.TRAINING_FLOPS, m.SPEED, m.TOP1),
+    m.MACHINE,
+)
+
+
+def order(conditions: Sequence[Condition], by: str, ascending: bool) -> list[tuple[Condition, float | None]]:
+    """Return conditions with their values in a column, best first; those without one come last."""
+    scored = [(condition, m.MEASURES[by](condition).value) for condition in conditions]
+    sign = 1 if ascending else -1
+    return sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0].label))
+
+
+def ranks(scores: Sequence[float | None]) -> list[int | None]:
+    """Return the ranks of ordered scores: equal ones share a rank, a missing one has none."""
+    first: dict[float, int] = {}
+    return [None if score is None else first.setdefault(score, place) for place, score in enumerate(scores, start=1)]
+
+
+def rank_cell(place: int | None, runs: Sequence[str]) -> Cell:
+    """Return a rank as a cell; it comes from the runs that it ranks."""
+    return missing("nothing to rank it by") if place is None else number(place, runs)
+
+
+def columns_shown(columns: Sequence[Column], options: m.Options) -> tuple[Column, ...]:
+    """Return a table's columns, with the best epoch after the top-1 where it was asked for."""
+    shown = []
+    for column in columns:
+        shown += [column, m.BEST] if options.best and column is m.TOP1 else [column]
+    return tuple(shown)
+
+
+def ranked_table(
+    name: str,
+    title: str,
+    conditions: Sequence[Condition],
+    options: m.Options,
+    columns: Sequence[Column],
+    *,
+    by: str,
+    ascending: bool = False,
+    remarks: Sequence[Phrase] = (),
+) -> Table:
+    """Return a table of conditions, ranked by one column within each block of comparable recipes."""
+    shown = columns_shown(columns, options)
+    has_column = [facet for facet in ("stem", "machine") if any(column.key == facet for column in shown)]
+    ignore = [*has_column, *([] if options.allow_mixed else RANKED_TOGETHER)]
+    common, networks = common_facets(conditions), notes.network_notes(conditions)
+    blocks = []
+    for values, members in block_items(conditions, options):
+        ordered = order(members, by, ascending)
+        places = ranks([score for _, score in ordered])
+        rows = [
+            Row(
+                {"rank": rank_cell(place, condition.runs), **m.measure(condition, shown)},
+                (*notes.recipe_notes(condition, common, ignore), *networks.get(condition.runs, ())),
+            )
+            for (condition, _), place in zip(ordered, places, strict=True)
+        ]
+        blocks.append(Block(notes.block_heading(values) if values else None, rows))
+    below = [MIXED if options.allow_mixed else RANKS, *remarks, *([DIAGNOSTIC] if options.best else [])]
+    return Table(name, Phrase(title), shown, blocks, (*below, notes.common_recipe(common, ignore)))
+
+
+def block_items(conditions: Sequence[Condition], options: m.Options) -> list[tuple[tuple[str, ...], list[Condition]]]:
+    """Return the blocks of comparable recipes by their common facets; one block without facets if they may be mixed."""
+    return [((), list(conditions))] if options.allow_mixed else list(blocks_of(conditions).items())
+
+
+def comparison(conditions: Sequence[Condition], options: m.Options) -> Table:
+    """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1."""
+    return ranked_table(
+        "comparison",
+        "Comparison of models",
+        conditions,
+        options,
+        COMPARISON,
+        by="top1",
+        remarks=(HEADLINE, CONVENTIONS),
+    )
+
+
+def efficiency(conditions: Sequence[Condition], options: m.Options) -> Table:
+    """Return the models ranked by accuracy per million parameters, with what lies on which Pareto front."""
+    table = ranked_table(
+        "efficiency",
+        "Efficiency",
+        conditions,
+        options,
+        EFFICIENCY,
+        by="top1_per_m_params",
+        remarks=(HEADLINE, CONVENTIONS, RATIOS, FRONT),
+    )
+    return Table(table.name, table.title, table.columns, [with_fronts(block) for block in table.blocks], table.notes)
+
+
+def with_fronts(block: Block) -> Block:
+    """Return a block with a column that names the costs for which a row lies on the Pareto front of its block."""
+    scores = [row.cells["top1"].value for row in block.rows]
+    fronts = {
+        label: pareto_front([row.cells[key].value for row in block.rows], scores) for key, label in FRONTS.items()
+    }
+    rows = []
+    for index, row in enumerate(block.rows):
+        names = [label for label, front in fronts.items() if front[index]]
+        cell = words(", ".join(["{}"] * len(names)), *(Phrase(name) for name in names)) if names else words("no")
+        rows.append(Row({**row.cells, "pareto": cell}, row.notes))
+    return Block(block.heading, rows)
+
+
+def training_cost(conditions: Sequence[Condition], options: m.Options) -> Table:
+    """Return what each model's training cost: hours, device-hours, training PFLOP; the cheapest first."""
+    return ranked_table(
+        "training_cost",
+        "Training cost",
+        conditions,
+        options,
+        COST,
+        by="device_h",
+        ascending=True,
+        remarks=(HEADLINE, CLOCK, DEVICES),
+    )

@@ -1,0 +1,134 @@
+"""One arm against its base: difference, interval, adjusted p, verdict, seeds to settle; and the noise floor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench import stats
+from bench.tables import measures as m
+from bench.tables.cells import Block, Cell, Phrase, Row, missing, number, words
+from bench.tables.conditions import Condition, network_groups, same_network
+
+ARM = m.column("arm", "Arm", kind="words")
+DELTA = m.column("delta", "Δ (points)", kind="difference")
+P_VALUE = m.column("p_holm", "p (Holm)", 3, kind="p")
+VERDICT = m.column("verdict", "Verdict", kind="verdict")
+SEEDS = m.column("seeds_to_settle", "Seeds to settle", 0)
+COLUMNS = (ARM, m.TOP1, m.RUNS, DELTA, P_VALUE, VERDICT, SEEDS, m.PARAMETERS, m.MACS, m.TRAIN)
+NOISE = Phrase("Noise floor: one network and recipe under several names")
+NO_BASE = Phrase("no base to compare with in this block")
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An arm against its base: the test, the adjusted p, the verdict, and the spread that the seeds showed."""
+
+    difference: stats.Difference
+    p: float | None
+    verdict: stats.Verdict
+    sd: float | None
+    runs: tuple[str, ...]
+    pairs: bool
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The accuracies of a base and an arm, and the runs that they are from."""
+
+    base: list[float]
+    arm: list[float]
+    runs: tuple[str, ...]
+
+    def test(self, pairs: bool) -> stats.Difference:
+        """Return the test of the difference, paired or not."""
+        return stats.paired(self.base, self.arm) if pairs else stats.welch(self.base, self.arm)
+
+    def spread(self, pairs: bool) -> float | None:
+        """Return the standard deviation that decides the power: of the differences, or within the samples."""
+        if pairs:
+            return stats.pooled_sd([b - a for a, b in zip(self.base, self.arm, strict=True)])
+        return stats.pooled_sd(self.base, self.arm)
+
+
+def samples_of(base: Condition, arm: Condition, pairs: bool) -> Samples | None:
+    """Return the accuracies to compare, of the common seeds only when paired; None where one side has none."""
+    a, b = base.by_seed("top1"), arm.by_seed("top1")
+    common = sorted(set(a) & set(b))
+    first, second = (common, common) if pairs else (sorted(a), sorted(b))
+    if not first or not second:
+        return None
+    runs = [r.run_id for r in base.records if r.seed in first] + [r.run_id for r in arm.records if r.seed in second]
+    return Samples([a[seed] for seed in first], [b[seed] for seed in second], tuple(runs))
+
+
+def contrasts_of(pairs: Sequence[tuple[Condition | None, Condition]], paired: bool) -> list[Contrast | None]:
+    """Return the contrast of each (base, arm), with p adjusted after Holm over those that are different networks."""
+    samples = [None if base is None else samples_of(base, arm, paired) for base, arm in pairs]
+    same = [base is not None and same_network(base, arm) for base, arm in pairs]
+    tests = [None if sample is None else sample.test(paired) for sample in samples]
+    raw = [None if test is None or equal else test.p for test, equal in zip(tests, same, strict=True)]
+    return [
+        None
+        if test is None or sample is None
+        else Contrast(
+            test, p, stats.verdict(test, p, same_network=equal), sample.spread(paired), sample.runs, pairs=paired
+        )
+        for test, sample, p, equal in zip(tests, samples, stats.holm(raw), same, strict=True)
+    ]
+
+
+def contrast_cells(contrast: Contrast | None) -> dict[str, Cell]:
+    """Return the cells of a contrast, or gaps where there is nothing to compare with."""
+    if contrast is None:
+        return {column.key: Cell(why=NO_BASE) for column in (DELTA, P_VALUE, VERDICT, SEEDS)}
+    test, runs = contrast.difference, contrast.runs
+    why = Phrase(test.why) if test.why else None
+    p = missing(test.why or "not tested: the same network") if contrast.p is None else number(contrast.p, runs)
+    return {
+        DELTA.key: Cell(test.delta, None, len(runs), test.low, test.high, runs, why),
+        P_VALUE.key: p,
+        VERDICT.key: words(contrast.verdict),
+        SEEDS.key: seeds_cell(contrast),
+    }
+
+
+def seeds_cell(contrast: Contrast) -> Cell:
+    """Return how many seeds an arm would settle a contrast that is still open."""
+    if contrast.verdict in ("better", "worse"):
+        return words("settled")
+    if contrast.verdict == "same network":
+        return missing("not tested: the same network")
+    if contrast.sd is None:
+        return missing("the spread is not known from one run an arm")
+    seeds = stats.seeds_needed(contrast.difference.delta, contrast.sd, pairs=contrast.pairs)
+    return words("more than {}", stats.MOST_SEEDS) if seeds is None else number(seeds, contrast.runs)
+
+
+def noise_block(conditions: Sequence[Condition], paired: bool) -> list[Block]:
+    """Return a block with the differences between conditions that are one network: what difference means nothing."""
+    rows = [
+        noise_row(group[0], other, paired)
+        for group in network_groups(conditions)
+        for other in group[1:]
+        if other.label != group[0].label
+    ]
+    return [Block(NOISE, rows)] if rows else []
+
+
+def noise_row(one: Condition, other: Condition, paired: bool) -> Row:
+    """Return the difference between two names of one network, and what the spread of its seeds alone would give."""
+    contrast = contrasts_of([(one, other)], paired)[0]
+    cells = {ARM.key: words("{} − {}", other.label, one.label), **contrast_cells(contrast)}
+    if contrast is None:
+        return Row(cells)
+    a, b = one.by_seed("top1"), other.by_seed("top1")
+    common = set(a) & set(b)
+    if common and all(a[seed] == b[seed] for seed in common):
+        return Row(cells, (Phrase("equal seed by seed: the same runs under two names show no noise"),))
+    return Row(cells, noise_notes(contrast))
+
+
+def noise_notes(contrast: Contrast) -> tuple[Phrase, ...]:
+    """Return the footnote on the spread over the seeds of one network, where it is known."""
+    if contrast.sd is None or contrast.pairs:
+        return ()
+    return (Phrase("standard deviation over the seeds of this network: {} points", (f"{contrast.sd:.2f}",)),)

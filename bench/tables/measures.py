@@ -1,0 +1,102 @@
+"""The columns that several tables share, and how a condition fills them; the options of the command line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from bench.tables.cells import (
+    Cell,
+    Column,
+    Phrase,
+    constant_cell,
+    mean_cell,
+    missing,
+    number,
+    ratio_cell,
+    time_cell,
+    words,
+)
+from bench.tables.conditions import Condition, stem_of
+
+MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks of a builder."""
+
+    allow_mixed: bool = False
+    best: bool = False
+    paired: bool = False
+
+
+def column(key: str, heading: str, digits: int = 2, **rest: object) -> Column:
+    """Return a column whose heading is an English key of `bench.tables.text`."""
+    return Column(key, Phrase(heading), digits, **rest)  # type: ignore[arg-type]
+
+
+RANK = column("rank", "Rank", 0)
+MODEL = column("model", "Model", kind="words")
+RUNS = column("n", "n", 0)
+TOP1 = column("top1", "Top-1 (%)", kind="mean")
+TOP5 = column("top5", "Top-5 (%)", kind="mean")
+BEST = column("best_top1", "Best epoch (%)", kind="mean")
+PARAMETERS = column("params_m", "Params (M)", 3)
+MACS = column("macs_m", "MACs (M)")
+FLOPS = column("flops_m", "FLOPs (M)", 1)
+TRAIN = column("train_h", "Train (h)", 3)
+TRAIN_WIDE = replace(TRAIN, wide=True)
+SPEED = column("images_per_s", "Images/s", 0, wide=True)
+PER_PARAMETERS = column("top1_per_m_params", "%/M params", 1)
+PER_MACS = column("top1_per_mmac", "%/MMAC", 3, wide=True)
+PER_FLOPS = column("top1_per_mflop", "%/MFLOP", 3)
+PER_HOUR = column("top1_per_h", "%/train h", 1, kind="interval")
+OWN = column("own_design", "Own", kind="words")
+STEM = column("stem", "Stem", kind="words")
+MACHINE = column("machine", "Machine", kind="words")
+EVALUATION = column("eval_h", "Eval (h)", 3, wide=True)
+TOTAL = column("total_h", "Total (h)", 3)
+DEVICE_HOURS = column("device_h", "Device-hours", 3)
+TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
+
+
+def devices(condition: Condition) -> int:
+    """Return on how many devices a condition was trained: GPUs, or one machine where there is none."""
+    machine = condition.first.get("machine") or {}
+    return 1 if machine.get("device") == "cpu" else int(machine.get("world_size") or 1)
+
+
+def machine_cell(condition: Condition) -> Cell:
+    """Return what trained a condition."""
+    if condition.facets["machine"] == "several":
+        return missing("the runs were trained on several machines")
+    return words("{}", condition.facets["machine"])
+
+
+MEASURES: dict[str, Callable[[Condition], Cell]] = {
+    "model": lambda c: words("{}", c.label),
+    "n": lambda c: number(len(c.runs), c.runs),
+    "top1": lambda c: mean_cell(c, "top1"),
+    "top5": lambda c: mean_cell(c, "top5"),
+    "best_top1": lambda c: mean_cell(c, "best.top1"),
+    "params_m": lambda c: constant_cell(c, "model.params", MILLION),
+    "macs_m": lambda c: constant_cell(c, "model.macs", MILLION),
+    "flops_m": lambda c: constant_cell(c, "model.macs", 2 * MILLION),
+    "train_h": lambda c: time_cell(c, "seconds.train", HOUR),
+    "eval_h": lambda c: time_cell(c, "seconds.eval", HOUR),
+    "total_h": lambda c: time_cell(c, "seconds.total", HOUR),
+    "device_h": lambda c: time_cell(c, "seconds.train", HOUR * devices(c)),
+    "images_per_s": lambda c: time_cell(c, "images_per_second"),
+    "training_pflop": lambda c: mean_cell(c, "training.flops", PETA),
+    "top1_per_m_params": lambda c: ratio_cell(c, "top1", "model.params", 1 / MILLION),
+    "top1_per_mmac": lambda c: ratio_cell(c, "top1", "model.macs", 1 / MILLION),
+    "top1_per_mflop": lambda c: ratio_cell(c, "top1", "model.macs", 1 / MILLION / 2),
+    "top1_per_h": lambda c: ratio_cell(c, "top1", "seconds.train", 1 / HOUR),
+    "own_design": lambda c: words("yes" if c.first["model"].get("own_design") else "no"),
+    "stem": lambda c: words(stem_of(c.spec)),
+    "machine": machine_cell,
+}
+
+
+def measure(condition: Condition, columns: tuple[Column, ...]) -> dict[str, Cell]:
+    """Return a condition's cells in the columns that it can fill."""
+    return {column.key: MEASURES[column.key](condition) for column in columns if column.key in MEASURES}

@@ -1,0 +1,107 @@
+"""The time-to-accuracy table: how long training took to reach an accuracy for the first time."""
+
+import json
+import re
+from collections.abc import Sequence
+
+from bench import stats
+from bench.records import EPOCHS, RunRecord
+from bench.tables import measures as m
+from bench.tables import notes
+from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
+from bench.tables.comparison import CLOCK
+from bench.tables.conditions import Condition, blocks_of, common_facets
+
+TARGETS = (40.0, 50.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
+# Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
+COMPARED = ("dataset", "split", "machine")
+EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
+MINUTE = 1 / 60
+SOME = "reached by {} of {} runs"
+ALL = Phrase("Train minutes until an evaluation first showed the target top-1; a mean only if every run got there.")
+
+
+def first_times(record: RunRecord, targets: Sequence[float]) -> list[float | None]:
+    """Return the seconds of training after which a run was first seen at each ascending target; None for never.
+
+    A run's epochs file may hold hundreds of rows: only the accuracies are scanned, only the rows needed are parsed.
+    """
+    if "epochs" in record.__dict__ or not (record.path / EPOCHS).is_file():
+        return first_times_of_rows([(row["eval_top1"], row["train_seconds"]) for row in record.epochs], targets)
+    content = (record.path / EPOCHS).read_bytes()
+    content = content[: content.rfind(b"\n") + 1]
+    times: list[float | None] = []
+    for match in EVALUATED.finditer(content):
+        if len(times) == len(targets):
+            break
+        if float(match[1]) >= targets[len(times)]:
+            start, end = content.rfind(b"\n", 0, match.start()) + 1, content.find(b"\n", match.end())
+            seconds = json.loads(content[start:end])["train_seconds"]
+            times += [seconds for target in targets[len(times) :] if float(match[1]) >= target]
+    return times + [None] * (len(targets) - len(times))
+
+
+def first_times_of_rows(rows: Sequence[tuple[float | None, float]], targets: Sequence[float]) -> list[float | None]:
+    """Return the first time at which each target was reached among rows of (accuracy, seconds)."""
+    return [
+        next((seconds for accuracy, seconds in rows if accuracy is not None and accuracy >= target), None)
+        for target in targets
+    ]
+
+
+def target_column(target: float) -> Column:
+    """Return the column of a target."""
+    return Column(f"minutes_to_{target:g}", Phrase("{} % (min)", (f"{target:g}",)), 2, "mean")
+
+
+def target_cell(condition: Condition, times: Sequence[float | None]) -> Cell:
+    """Return the mean time of a condition's runs to one target; without those that never got there it would mislead."""
+    if condition.facets["machine"] == "several":
+        return missing("the runs were trained on several machines")
+    reached = [time for time in times if time is not None]
+    if len(reached) < len(times):
+        return missing(SOME, len(reached), len(times))
+    return from_estimate(stats.mean_interval(reached), condition.runs, MINUTE)
+
+
+def condition_cells(condition: Condition, targets: Sequence[float]) -> dict[str, Cell]:
+    """Return the cells of a condition at each target."""
+    by_run = [first_times(record, targets) for record in condition.records]
+    return {
+        target_column(target).key: target_cell(condition, [times[index] for times in by_run])
+        for index, target in enumerate(targets)
+    }
+
+
+def was_reached(cell: Cell) -> bool:
+    """Tell whether at least one run of a condition reached the target of a cell."""
+    return cell.value is not None or (cell.why is not None and cell.why.template == SOME and cell.why.values[0] != 0)
+
+
+def time_to_accuracy(conditions: Sequence[Condition], options: m.Options) -> Table:
+    """Return the train time to each target that some run reached; the soonest at the highest target first."""
+    cells = {condition.runs: condition_cells(condition, TARGETS) for condition in conditions}
+    reached = [
+        target for target in TARGETS if any(was_reached(row[target_column(target).key]) for row in cells.values())
+    ]
+    keys = [target_column(target).key for target in reversed(reached)]
+    common = common_facets(conditions)
+    blocks = []
+    for values, members in blocks_of(conditions, COMPARED).items():
+        ordered = sorted(members, key=lambda c: (*(sort_value(cells[c.runs][key]) for key in keys), c.label))
+        rows = [
+            Row(
+                {**m.measure(c, (m.MODEL, m.RUNS, m.TOP1)), **{key: cells[c.runs][key] for key in keys}},
+                notes.recipe_notes(c, common, COMPARED),
+            )
+            for c in ordered
+        ]
+        blocks.append(Block(notes.block_heading(values, COMPARED), rows))
+    columns = (m.MODEL, m.RUNS, *(target_column(target) for target in reached), m.TOP1)
+    below = (ALL, CLOCK, notes.common_recipe(common, COMPARED))
+    return Table("time_to_accuracy", Phrase("Time to accuracy"), columns, blocks, below)
+
+
+def sort_value(cell: Cell) -> tuple[bool, float]:
+    """Return what sorts a time before a missing one."""
+    return cell.value is None, cell.value or 0.0

@@ -1,0 +1,193 @@
+"""The words of the tables in English, which is their key, and in Chinese, as the deck's own headings have them."""
+
+from bench import stats
+from bench.tables.cells import Phrase
+
+LANGUAGES = ("en", "zh")
+
+HEADINGS = {
+    "Rank": "排名",
+    "Model": "模型",
+    "Models": "模型",
+    "n": "n",
+    "Top-1 (%)": "Top-1 准确率 (%)",
+    "Top-5 (%)": "Top-5 准确率 (%)",
+    "Best epoch (%)": "最佳轮次 (%)",
+    "Params (M)": "参数量 (M)",
+    "MACs (M)": "MACs (M)",
+    "FLOPs (M)": "FLOPs (M)",
+    "Train (h)": "训练时间 (h)",
+    "Eval (h)": "评估时间 (h)",
+    "Total (h)": "总时间 (h)",
+    "Images/s": "图像/秒",
+    "%/M params": "参数效率 (%/M)",
+    "%/MMAC": "MAC 效率 (%/M)",
+    "%/MFLOP": "FLOPs 效率 (%/M)",
+    "%/train h": "准确率/训练小时",
+    "Own": "自主设计",
+    "Stem": "Stem",
+    "Machine": "设备",
+    "Device-hours": "设备小时",
+    "Training PFLOP": "训练 PFLOP",
+    "Pareto front": "Pareto 前沿",
+    "Technique": "技术类别",
+    "Networks": "网络数",
+    "Top-1 (%) [lowest, highest]": "Top-1 准确率 (%) [最低, 最高]",
+    "Arm": "实验组",
+    "Δ (points)": "Δ (百分点)",
+    "p (Holm)": "p (Holm)",
+    "Verdict": "结论",
+    "Seeds to settle": "所需种子数",
+    "{} % (min)": "达到 {} % (分钟)",
+    "Component": "组件",
+    "Blocks": "模块数",
+    "Block": "模块",
+    "Bottleneck": "瓶颈结构",
+    "Kernel": "卷积核",
+    "Norm": "归一化",
+    "Activation": "激活函数",
+    "Regularisation": "正则化",
+}
+TITLES = {
+    "Comparison of models": "模型综合对比",
+    "By technique": "按技术类别对比",
+    "Efficiency": "效率排名",
+    "Training cost": "训练成本",
+    "ECA: kernel size": "消融实验：ECA 卷积核大小",
+    "ECA: position in the block": "消融实验：ECA 在模块中的位置",
+    "Ghost: ratio": "消融实验：Ghost 比率",
+    "improved_resnet20_convnext: what its parts do": "消融实验：improved_resnet20_convnext 各组件",
+    "Stem: native resolution against ImageNet's": "消融实验：CIFAR stem 与 ImageNet stem",
+    "Algorithms: added or left out": "消融实验：训练算法",
+    "Time to accuracy": "达到目标准确率的时间",
+    "What the networks are made of": "网络组件对比",
+}
+WORDS = {
+    "yes": "是",
+    "no": "否",
+    "none": "无",
+    "base": "基线",
+    "better": "更好",
+    "worse": "更差",
+    "not distinguishable": "无法区分",
+    "same network": "同一网络",
+    "not tested": "未检验",
+    "settled": "已确定",
+    "more than {}": "多于 {}",
+    "params": "参数量",
+    "MACs": "MACs",
+    "time": "时间",
+    "dataset": "数据集",
+    "split": "划分",
+    "steps": "步数",
+    "batch": "批大小",
+    "augmentation": "数据增强",
+    "optimizer": "优化器",
+    "lr": "学习率",
+    "weight decay": "权重衰减",
+    "schedule": "学习率调度",
+    "algorithms": "训练算法",
+    "precision": "精度",
+    "stem": "stem",
+    "machine": "设备",
+    "basic resnet": "基础 ResNet",
+    "attention": "注意力机制",
+    "lightweight": "轻量化",
+    "modern convolution": "现代卷积",
+    "hybrid and advanced": "混合与先进架构",
+    "mlp": "MLP",
+    "with {}": "加 {}",
+    "without {}": "去掉 {}",
+    "with {}, without {}": "加 {}，去掉 {}",
+    "{}: {}": "{}：{}",
+}
+REASONS = {
+    "'{}' was not recorded": "未记录“{}”",
+    "the runs do not agree on '{}'": "各次运行的“{}”不一致",
+    "the runs were trained on several machines": "各次运行使用了不同的设备",
+    "nothing to rank it by": "没有排名依据",
+    "not described": "未描述",
+    "not known of every network": "并非每个网络都有该数据",
+    "no finished run in this block": "本组中没有已完成的运行",
+    "no base to compare with in this block": "本组中没有可比较的基线",
+    "not tested: the same network": "未检验：同一网络",
+    "the spread is not known from one run an arm": "每组只有一次运行，离散程度未知",
+    "reached by {} of {} runs": "{1} 次运行中有 {0} 次达到",
+    stats.ONE_RUN: "仅一次运行 (n = 1)：没有区间",
+    stats.FEW_RUNS: f"少于 {stats.MIN_BOOTSTRAP} 次运行：没有 bootstrap 区间",
+    stats.NO_SPREAD: "各次运行没有差异：无法检验",
+}
+LINES = {
+    "Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.": (
+        "均值 ± 95 % t 区间 (n 个种子)；准确率取最后一轮在评估集上的结果。"
+    ),
+    "Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.": "计算量以单张图像计；1 MAC (乘加) = 2 FLOPs。",
+    "Ranks order the means, whether or not the intervals overlap; rows of different blocks are not ranked together.": (
+        "排名按均值，不论区间是否重叠；不同组的行不一起排名。"
+    ),
+    "Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).": (
+        "排名跨越步数、批大小、数据增强或数据不同的训练方案 (--allow-mixed)。"
+    ),
+    "Best epoch: a diagnostic, chosen on the split that it reports; it is no result.": (
+        "最佳轮次仅供诊断：它在所报告的划分上选出，不是结果。"
+    ),
+    "A device is a GPU, or the whole machine where there is none; training cost = 3 × forward FLOPs × images seen.": (
+        "设备指一块 GPU，没有 GPU 时指整台机器；训练成本 = 3 × 前向 FLOPs × 训练图像数。"
+    ),
+    "Train time excludes start-up, evaluation and checkpoints; total time includes them.": (
+        "训练时间不含启动、评估和检查点；总时间包含它们。"
+    ),
+    "An interval in brackets is a bootstrap over runs, given from 5 runs on.": (
+        "方括号内为对各次运行的 bootstrap 区间，至少 5 次运行时给出。"
+    ),
+    "Pareto front: no row of the block is as accurate at a lower cost of that kind.": (
+        "Pareto 前沿：本组中没有其他行以更低的该项成本达到同样的准确率。"
+    ),
+    "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block.": (
+        "Δ = 实验组 − 基线 (百分点)，95 % 区间 (未校正) 由 Welch t 检验给出；p 值在组内经 Holm 校正。"
+    ),
+    "Δ = arm − base in points over common seeds, with its 95 % interval (not adjusted), paired t-test; p after Holm.": (
+        "Δ = 相同种子下实验组 − 基线 (百分点)，95 % 区间 (未校正) 由配对 t 检验给出；p 值经 Holm 校正。"
+    ),
+    "Seeds to settle: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen.": (
+        "所需种子数：若差异与离散程度如目前所见，未校正 p = 0.05 下达到 80 % 功效时每组所需的种子数。"
+    ),
+    "its recipe differs from the base's: {}": "训练方案与基线不同：{}",
+    "No finished run of an arm of this ablation.": "该消融实验尚无已完成的运行。",
+    "Noise floor: one network and recipe under several names": "噪声水平：同一网络与方案的不同名称",
+    "standard deviation over the seeds of this network: {} points": "该网络各种子间的标准差：{} 百分点",
+    "equal seed by seed: the same runs under two names show no noise": "逐种子相同：两个名称下是同样的运行，不反映噪声",
+    "the same network and recipe under the names {}": "同一网络与训练方案的不同名称：{}",
+    "Recipe unless noted: {}": "除注明外的训练方案：{}",
+    "Train minutes until an evaluation first showed the target top-1; a mean only if every run got there.": (
+        "某次评估首次达到目标 Top-1 所需的训练分钟数；仅当每次运行都达到时给出均值。"
+    ),
+    "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval.": (
+        "各网络均值的平均，网络均值为其各次运行的平均；方括号内为最低与最高的网络，不是区间。"
+    ),
+    "One network under several names counts once; ablation arms and models with unusual options are left out.": (
+        "同一网络的不同名称只计一次；不含消融实验组和选项特殊的模型。"
+    ),
+    "The recipes of a technique's models may differ in what the comparison footnotes.": (
+        "同一类别的模型在训练方案上可能有差异，见综合对比的脚注。"
+    ),
+    "Read off the built networks (python -m bench.zoo.components --update); one block stands for all.": (
+        "由构建好的网络读出 (python -m bench.zoo.components --update)；以一个模块代表全部。"
+    ),
+    "Unfinished, not in the table ({}): {}": "未完成，不在表中 ({})：{}",
+    "Left out, evaluated on another number of images than the split has ({}): {}": (
+        "已排除，评估图像数与划分不符 ({})：{}"
+    ),
+    "Left out, the same recipe and seed as another run ({}): {}": "已排除，训练方案和种子与另一次运行相同 ({})：{}",
+}
+# English template → Chinese template.
+ZH: dict[str, str] = {**HEADINGS, **TITLES, **WORDS, **REASONS, **LINES}
+
+
+def say(phrase: Phrase, language: str) -> str:
+    """Return a phrase in a language; one without a translation stays English."""
+    if language == "en":
+        return phrase.english()
+    values = [say(value, language) if isinstance(value, Phrase) else value for value in phrase.values]
+    template = ZH.get(phrase.template, phrase.template.replace("; ", "；"))
+    return template.format(*values) if values else template

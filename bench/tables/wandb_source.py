@@ -1,0 +1,76 @@
+"""Read run records from a Weights & Biases project through its API, where it is online."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BadInput
+from bench.records import Row, RunRecord
+
+# The columns of an epoch's row, and the names under which the engine logs them.
+COLUMNS = {
+    "epoch": "progress/epoch",
+    "batch": "progress/batch",
+    "samples": "progress/samples",
+    "lr": "progress/lr",
+    "train_loss": "train/loss",
+    "train_top1": "train/top1",
+    "train_seconds": "train/seconds",
+    "eval_loss": "eval/loss",
+    "eval_top1": "eval/top1",
+    "eval_top5": "eval/top5",
+    "eval_samples": "eval/samples",
+    "eval_seconds": "eval/seconds",
+}
+
+
+@dataclass(frozen=True)
+class OnlineRecord(RunRecord):
+    """A run that W&B keeps; its epochs are fetched when they are asked for."""
+
+    history: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+
+    @cached_property
+    def epochs(self) -> list[Row]:
+        """Return the logged rows of epochs."""
+        rows = [{column: row.get(name) for column, name in COLUMNS.items()} for row in self.history()]
+        return [row for row in rows if row["epoch"] is not None]
+
+
+def read_project(project: str) -> list[RunRecord]:
+    """Return the runs of ENTITY/PROJECT; raise BadInput when it is not so named or cannot be reached."""
+    if project.count("/") != 1 or not all(project.split("/")):
+        raise BadInput(f"--wandb '{project}' is not of the form ENTITY/PROJECT")
+    import wandb  # imported here: it takes long, and only this needs it
+
+    try:
+        return [read_online(run) for run in wandb.Api().runs(project)]
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        raise BadInput(f"--wandb {project}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def read_online(run: Any) -> RunRecord:
+    """Return one run of the API as a record: its config is the spec, its summary the result."""
+    spec, summary = dict(run.config), plain(run.summary)
+    path = Path(spec.get("experiment") or run.group or "default") / run.name
+    finished = run.state == "finished" and summary.get("status") == "finished"
+    result = {**identity(spec, run.name), **summary, "spec": spec} if finished else None
+    return OnlineRecord(path, spec, result, history=run.scan_history)
+
+
+def identity(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a summary may lack: the recipe stands in the run's name, the data's name in the spec."""
+    data = spec.get("data") or {}
+    return {
+        "run": name,
+        "recipe": name.rsplit("-", 2)[1] if name.count("-") >= 2 else None,
+        "seed": spec.get("seed"),
+        "data": {"name": data.get("name"), "split": data.get("split")},
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a summary of the API as plain containers; it may hold its own kind of mapping."""
+    return {key: plain(value[key]) for key in value.keys()} if hasattr(value, "keys") else value  # noqa: SIM118

@@ -1,0 +1,1 @@
+"""Tests of what is made from run records: statistics, tables, figures."""

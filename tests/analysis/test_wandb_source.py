@@ -1,0 +1,86 @@
+"""Reading records from W&B's API, on a stand-in that answers as the API does (no network is used)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.errors import BadInput
+from bench.records import RESULT, read_runs
+from bench.tables.source import make_source
+from bench.tables.targets import first_times
+from bench.tables.wandb_source import COLUMNS, read_online, read_project
+from tests.fake_runs import write_fake_run
+
+SUMMARY = (
+    "top1",
+    "top5",
+    "loss",
+    "evaluated_samples",
+    "images_per_second",
+    "seconds",
+    "training",
+    "model",
+    "best",
+    "status",
+)
+
+
+class Nested:
+    """A mapping of the API's own kind."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+
+    def keys(self) -> Any:
+        return self.content.keys()
+
+    def __getitem__(self, key: str) -> Any:
+        value = self.content[key]
+        return Nested(value) if isinstance(value, dict) else value
+
+
+def online_run(path: Path, state: str = "finished") -> SimpleNamespace:
+    """Return what the API gives for a run that was logged from a run directory."""
+    result = json.loads((path / RESULT).read_text())
+    rows = read_runs(path.parent.parent)[0].epochs
+
+    def scan_history() -> Iterator[dict[str, Any]]:
+        yield {"_step": 0}
+        for row in rows:
+            yield {name: row[column] for column, name in COLUMNS.items()}
+
+    return SimpleNamespace(
+        config=result["spec"],
+        summary=Nested({key: result[key] for key in SUMMARY}),
+        name=path.name,
+        group="generated",
+        state=state,
+        scan_history=scan_history,
+    )
+
+
+def test_an_online_run_gives_the_record_of_its_directory(tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20", 3)
+    online, local = read_online(online_run(path)), read_runs(tmp_path)[0]
+    assert (online.run_id, online.seed, online.model, online.finished) == (local.run_id, 3, "resnet_20", True)
+    assert online.epochs == local.epochs
+    assert first_times(online, (40.0, 60.0)) == first_times(local, (40.0, 60.0))
+    condition = make_source([online], "online").conditions[0]
+    assert condition.values("top1") == {online.run_id: local.result["top1"]}  # type: ignore[index]
+    assert online.result is not None
+    assert online.result["recipe"] == path.name.split("-")[-2]
+
+
+def test_a_running_run_is_unfinished(tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20", 3)
+    assert not read_online(online_run(path, state="running")).finished
+
+
+@pytest.mark.parametrize("name", ["project", "a/b/c", "/b", "a/"])
+def test_a_project_is_named_entity_slash_project(name: str) -> None:
+    with pytest.raises(BadInput, match="ENTITY/PROJECT"):
+        read_project(name)
