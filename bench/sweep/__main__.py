@@ -1,0 +1,212 @@
+"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`.
+
+Finished runs are left alone, so the same command goes on after an interruption (Ctrl-C and SIGTERM stop the runs with
+a checkpoint). `status` in front of the flags shows how far the suite is. `key=value` changes the suite's own keys
+(seeds=[0,1]) and every run's (batch_size=64).
+Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench.budget import data_sizes
+from bench.cli import FAILED, OK, make_parser, run_command
+from bench.data.datasets import data_root, find_folder
+from bench.errors import BadInput
+from bench.sweep.calibrate import calibration_runs, record_noise_floor
+from bench.sweep.estimate import candidates, choose_workers, tasks_of, works_of
+from bench.sweep.figures import measure_missing, read_figures
+from bench.sweep.locks import Claim
+from bench.sweep.machine import Machine, find_machine, make_slots
+from bench.sweep.progress import LiveView, TimeLeft, make_view
+from bench.sweep.report import Outlook, failure_lines, invalid_lines, plan_lines, repeated_line, status_lines
+from bench.sweep.runner import Progress, Runner, stop_code
+from bench.sweep.states import is_finished, read_state
+from bench.sweep.suite import Invalid, Plan, PlannedRun, plan_suite
+from bench.sweep.tree import Launcher, compose
+
+EXAMPLE = "python -m bench.sweep -f yamls/suites/cpu_first.yaml --dry-run"
+STATUS_EXAMPLE = "python -m bench.sweep status -f yamls/suites/cpu_first.yaml"
+TIMING_LOCK = "timing.lock"
+
+
+def workers_argument(text: str) -> int | None:
+    """Return the number of runs at a time, None for auto."""
+    if text != "auto" and not (text.isdigit() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"'{text}': allowed is auto, or a number from 1 on")
+    return None if text == "auto" else int(text)
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments of a sweep or, after the word `status`, of its status."""
+    status = list(words[:1]) == ["status"]
+    command = "bench.sweep status" if status else "bench.sweep"
+    parser = make_parser(command, __doc__ or "", STATUS_EXAMPLE if status else EXAMPLE)
+    parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite's declaration")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
+    if not status:
+        parser.add_argument("--dry-run", action="store_true", help="show the runs and what they cost; train nothing")
+        parser.add_argument("--retry-failed", action="store_true", help="train again what has failed before")
+        parser.add_argument("--workers", type=workers_argument, metavar="N|auto", help="runs at a time")
+        parser.add_argument("--measure", action="store_true", help="measure this machine anew")
+    arguments = parser.parse_args(words[1:] if status else words)
+    arguments.status = status
+    return arguments
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print lines at once; none print nothing."""
+    for line in lines:
+        print(line, flush=True)
+
+
+def usable(plan: Plan, *, prepare: bool) -> Plan:
+    """Return the plan without the runs whose data cannot be had; `prepare` draws the embedded data set if need be.
+
+    Raises BadInput when none is left.
+    """
+    faults: dict[str, str] = {}
+    for run in plan.runs:
+        data = run.spec.data
+        if f"{data!r}" in faults:
+            continue
+        try:
+            data_sizes(run.spec)
+            if prepare:
+                find_folder(data.name, data_root(data.root))
+        except BadInput as error:
+            faults[f"{data!r}"] = str(error)
+    runs = tuple(run for run in plan.runs if f"{run.spec.data!r}" not in faults)
+    if not runs:
+        raise BadInput("\n".join(faults.values()))
+    lost = (run for run in plan.runs if run not in runs)
+    invalid = (*plan.invalid, *(Invalid(run.label, faults[f"{run.spec.data!r}"]) for run in lost))
+    return Plan(plan.suite, plan.source, runs, invalid, plan.repeated)
+
+
+def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, measure: bool) -> Outlook:
+    """Return what the suite costs and how many runs are trained at a time; `measure` what is not yet known."""
+    suite = plan.suite
+    works, tasks = works_of(plan.runs), tasks_of(plan.runs, suite, machine)
+    counts = candidates(suite, machine, arguments.workers)
+    figures = read_figures(suite.folder, machine)
+    wanted = list(tasks.values())
+    if measure and (arguments.measure or any(figures.missing(count, wanted) for count in counts)):
+        shown = " and ".join(map(str, counts))
+        print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
+        figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, arguments.measure)
+    left = {run.name: works[run.name] for run in plan.runs if not is_finished(run)}
+    workers, why = choose_workers(left, tasks, figures, counts)
+    return Outlook(works, tasks, figures, machine, workers, why)
+
+
+def dry_run(plan: Plan, arguments: argparse.Namespace) -> int:
+    """Print the runs with their estimated cost."""
+    plan = usable(plan, prepare=False)
+    outlook = look_ahead(plan, arguments, find_machine(), measure=True)
+    states = {run.name: read_state(plan.suite, run) for run in plan.runs}
+    say(plan_lines(plan, states, outlook))
+    return OK
+
+
+def show_status(plan: Plan) -> int:
+    """Print the state of each run."""
+    pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
+    runs = (*pair, *plan.runs)
+    states = {run.name: read_state(plan.suite, run) for run in runs}
+    say([*status_lines(plan.suite, runs, states), *invalid_lines(plan.invalid)])
+    return OK
+
+
+def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> int:
+    """Train what is not finished, report what failed, and return the exit code."""
+    plan = usable(plan, prepare=True)
+    say([*repeated_line(plan), *invalid_lines(plan.invalid)])
+    machine = find_machine()
+    several = len(candidates(plan.suite, machine, arguments.workers)) > 1
+    left = any(not is_finished(run) for run in plan.runs)
+    outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
+    say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
+    with ExitStack() as stack:
+        if plan.suite.timing:
+            hold_alone(plan, stack)
+        runners = train(plan, arguments, outlook, launcher)
+    failed = [item for runner in runners for item in runner.progress.failed]
+    stopped = max(runner.stop.received for runner in runners)
+    closing = closing_line([runner.progress for runner in runners], len(plan.invalid), stopped)
+    say([*failure_lines(failed, plan.invalid), closing])
+    return stop_code(stopped) or (FAILED if failed or plan.invalid else OK)
+
+
+def hold_alone(plan: Plan, stack: ExitStack) -> None:
+    """Hold the suite for this sweep alone until the stack is closed; raise BadInput when another one holds it."""
+    claim = Claim(plan.suite.folder / TIMING_LOCK)
+    if not claim.acquire():
+        raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
+    stack.callback(claim.release)
+
+
+def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher) -> list[Runner]:
+    """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
+    slots = make_slots(outlook.machine, outlook.workers, plan.suite.processes)
+    pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
+    load = os.getloadavg()[0]
+    runners: list[Runner] = []
+    for runs in ([*pair], [*plan.runs]):
+        if not runs or (runners and runners[-1].stop.received):
+            continue
+        view = make_view(time_left(runs, outlook))
+        runners.append(Runner(plan.suite, runs, slots, view, retry=arguments.retry_failed, launcher=launcher))
+        try:
+            runners[-1].run()
+        finally:
+            if isinstance(view, LiveView):
+                view.close()
+        if runs == [*pair]:
+            say([noise_line(record_noise_floor(plan.suite, pair, load))])
+    return runners
+
+
+def time_left(runs: Sequence[PlannedRun], outlook: Outlook) -> TimeLeft:
+    """Return what estimates the time left of some runs."""
+    rates = {name: outlook.figures.rate(outlook.workers, task) for name, task in outlook.tasks.items()}
+    expected = {run.name: outlook.works[run.name].time(rates[run.name]) for run in runs if run.name in outlook.works}
+    first = next(iter(expected.values()), None)
+    return TimeLeft({run.name: expected.get(run.name, first) for run in runs}, outlook.workers)
+
+
+def noise_line(floor: dict[str, object] | None) -> str:
+    """Return the noise floor in words."""
+    if floor is None:
+        return "no noise floor: the calibration has not finished"
+    shares = floor["relative_difference"]
+    assert isinstance(shares, dict), "noise_floor.json is written by this package"
+    return "noise floor: " + ", ".join(f"{name} differs by {share:.2%}" for name, share in shares.items())
+
+
+def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> str:
+    """Return what came of all runs in one line, and how to go on."""
+    finished, failed, interrupted = (
+        sum(len(getattr(progress, name)) for progress in progresses) for name in ("finished", "failed", "interrupted")
+    )
+    line = f"{finished} finished, {failed + invalid} failed"
+    again = " The same command goes on." if stopped else ""
+    retry = " --retry-failed trains the failed ones again." if failed and not stopped else ""
+    return f"{line}{f', {interrupted} not finished' if stopped else ''}.{again}{retry}"
+
+
+def main(words: Sequence[str], launcher: Launcher = compose) -> int:
+    """Train a suite, or show its plan or its status."""
+    arguments = parse(words)
+    plan = plan_suite(arguments.file, arguments.overrides)
+    if arguments.status:
+        return show_status(plan)
+    return dry_run(plan, arguments) if arguments.dry_run else execute(plan, arguments, launcher)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

@@ -1,0 +1,83 @@
+"""The noise floor of a suite for timing: the same run twice, under two names; what differs is the machine's noise.
+
+`noise_floor.json` in the suite's folder, for tables to print beside every time:
+
+    suite, what                  the suite's name, and what the figures are, in words
+    runs                         the ids of the two runs
+    relative_difference          |a - b| / ((a + b) / 2) of each quantity below, e.g. 0.012: 1.2 %
+    values                       the quantities: "seconds.train", "seconds.total", "images_per_second", each [a, b]
+    machine                      device, cores, threads, … of the first run (see `bench.records`)
+    load                         the machine's load average before the first run; near 0 when nothing else ran
+
+The pair is one draw of the noise: times that differ by less than it are not told apart, and some that differ by more
+are not either.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bench.records import read_json, run_directory, to_json, write_atomically
+from bench.sweep.states import find_record
+from bench.sweep.suite import PlannedRun, Suite
+
+FILE = "noise_floor.json"
+QUANTITIES = ("seconds.train", "seconds.total", "images_per_second")
+WHAT = "A/A calibration: one run trained twice; relative_difference = |a - b| / mean(a, b)"
+
+
+def calibration_runs(suite: Suite, first: PlannedRun) -> tuple[PlannedRun, PlannedRun]:
+    """Return the suite's first run twice, in the experiments `<suite>-aa1` and `<suite>-aa2`."""
+    one, two = (move(first, f"{suite.name}-aa{number}") for number in (1, 2))
+    return one, two
+
+
+def move(run: PlannedRun, experiment: str) -> PlannedRun:
+    """Return a run in another experiment: the same training, recorded elsewhere."""
+    spec = run.spec.model_copy(update={"experiment": experiment})
+    words = [word for word in run.words if not word.startswith("experiment=")]
+    return replace(run, spec=spec, path=run_directory(spec), words=(*words, f"experiment={experiment}"))
+
+
+def relative_difference(one: float, two: float) -> float:
+    """Return |a - b| / mean(a, b) of two positive numbers."""
+    return abs(one - two) / ((one + two) / 2)
+
+
+def noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
+    """Return the content of `noise_floor.json`, None unless both runs have finished."""
+    records = [find_record(run) for run in pair]
+    results = [record.result for record in records if record is not None and record.result and record.finished]
+    if len(results) < 2:
+        return None
+    values = {name: [pick(result, name) for result in results] for name in QUANTITIES}
+    known = {name: [v for v in found if v] for name, found in values.items()}
+    return {
+        "suite": suite.name,
+        "what": WHAT,
+        "runs": [run.name for run in pair],
+        "relative_difference": {n: relative_difference(*found) for n, found in known.items() if len(found) == 2},
+        "values": values,
+        "machine": dict(results[0]["machine"]),
+        "load": round(load, 2),
+    }
+
+
+def pick(result: Mapping[str, Any], path: str) -> float | None:
+    """Return the number at a dotted path of a result."""
+    value: Any = result
+    for key in path.split("."):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return None if value is None else float(value)
+
+
+def record_noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
+    """Write the noise floor once both runs have finished, and return it; that of the same two runs is left as it is."""
+    path = suite.folder / FILE
+    if path.is_file() and read_json(path).get("runs") == [run.name for run in pair]:
+        return read_json(path)
+    content = noise_floor(suite, pair, load)
+    if content is not None:
+        suite.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, to_json(content))
+    return content

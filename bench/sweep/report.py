@@ -1,0 +1,154 @@
+"""What a sweep prints: the plan with its estimated cost, the state of each run, and what failed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.sweep.estimate import STARTUP_SECONDS, Work, suite_seconds
+from bench.sweep.figures import BUSY, Figures
+from bench.sweep.machine import Machine
+from bench.sweep.probe import Task
+from bench.sweep.progress import show_seconds
+from bench.sweep.states import Failure, State, find_failure, find_record, progress
+from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
+
+PFLOP = 10**15
+MISSING = "?"
+UNCOUNTED = "not counted: Composer's own work a step, checkpoints"
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is known of a suite's cost: the work and the measured task of each run (by name), and this machine."""
+
+    works: Mapping[str, Work]
+    tasks: Mapping[str, Task]
+    figures: Figures
+    machine: Machine
+    workers: int
+    why: str
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2) -> list[str]:
+    """Return a table as lines; the first `words` columns are aligned left, the others right."""
+    everything = [header, *rows]
+    widths = [max(len(row[column]) for row in everything) for column in range(len(header))]
+    lines = []
+    for row in everything:
+        cells = [c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def plan_lines(plan: Plan, states: Mapping[str, State], outlook: Outlook) -> list[str]:
+    """Return the plan as `--dry-run` prints it: a line for each run, then what all and what is left of them cost."""
+    header = ("run", "state", "duration", "samples", "PFLOP", "images/s", "time")
+    rows = [plan_row(run, states[run.name], outlook) for run in plan.runs]
+    left = [run for run in plan.runs if states[run.name] not in ("finished", "failed")]
+    return [
+        *text_table(header, rows),
+        "",
+        cost_line("all runs", plan.runs, outlook),
+        cost_line("not finished yet", left, outlook),
+        f"at a time: {outlook.workers} ({outlook.why})",
+        *time_lines(left, outlook),
+        *repeated_line(plan),
+        *invalid_lines(plan.invalid),
+    ]
+
+
+def plan_row(run: PlannedRun, state: State, outlook: Outlook) -> tuple[str, ...]:
+    """Return one run's line of the plan."""
+    work = outlook.works[run.name]
+    rate = outlook.figures.rate(outlook.workers, outlook.tasks[run.name])
+    seconds = work.time(rate)
+    return (
+        run.label,
+        state,
+        run.spec.max_duration,
+        MISSING if work.samples is None else f"{work.samples:,}",
+        MISSING if work.flops is None else f"{work.flops / PFLOP:.4g}",
+        MISSING if rate is None else f"{rate:,.0f}",
+        MISSING if seconds is None else show_seconds(seconds),
+    )
+
+
+def cost_line(title: str, runs: Sequence[PlannedRun], outlook: Outlook) -> str:
+    """Return how many runs there are and what their training costs in compute."""
+    flops = [outlook.works[run.name].flops for run in runs]
+    unknown = flops.count(None)
+    more = f" and {unknown} of unknown cost" if unknown else ""
+    return f"{title}: {len(runs)}, {sum(f for f in flops if f is not None) / PFLOP:.4g} PFLOP{more}"
+
+
+def time_lines(runs: Sequence[PlannedRun], outlook: Outlook) -> list[str]:
+    """Return how long runs are estimated to take, from what figure, and what the estimate leaves out."""
+    tasks = [outlook.tasks[run.name] for run in runs]
+    works = {run.name: outlook.works[run.name] for run in runs}
+    if not runs:
+        return []
+    as_measured, unknown = suite_seconds(works, outlook.tasks, outlook.figures, outlook.workers)
+    when = outlook.figures.when(outlook.workers, tasks)
+    lines = [f"estimated time: {show_seconds(as_measured)}, from {speed_words(runs, outlook)} measured {when}"]
+    if unknown:
+        lines.append(f"not in it, because their speed or length is not known: {', '.join(unknown)}")
+    load, cores = outlook.figures.load(outlook.workers, tasks), len(outlook.machine.cores)
+    if load > BUSY * cores:
+        free, _ = suite_seconds(works, outlook.tasks, outlook.figures, outlook.workers, free=True)
+        lines.append(
+            f"other work was running then (load {load:.1f} on {cores} cores); by processor time, with the machine "
+            f"to itself: {show_seconds(free)}"
+        )
+    return [*lines, f"counted: training, evaluation, {STARTUP_SECONDS:.0f} s of start-up a run; {UNCOUNTED}"]
+
+
+def speed_words(runs: Sequence[PlannedRun], outlook: Outlook) -> str:
+    """Return the range of the machine's measured GFLOP/s over the networks, all runs at a time together."""
+    found = []
+    for run in runs:
+        macs, rate = outlook.works[run.name].macs, outlook.figures.rate(outlook.workers, outlook.tasks[run.name])
+        if macs is not None and rate is not None:
+            found.append(6 * macs * rate * outlook.workers / 10**9)
+    return f"{min(found):,.0f} to {max(found):,.0f} GFLOP/s" if found else "no figure"
+
+
+def repeated_line(plan: Plan) -> list[str]:
+    """Return the line on runs that the suite names more than once."""
+    return [f"named more than once and trained once: {plan.repeated}"] if plan.repeated else []
+
+
+def invalid_lines(invalid: Sequence[Invalid]) -> list[str]:
+    """Return the lines on models that cannot be trained as declared."""
+    return [f"cannot be trained: {item.name}\n  {item.reason}" for item in invalid]
+
+
+def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
+    """Return the state of each run, with its last epoch or its result, and the counts."""
+    header = ("run", "state", "done", "top-1", "train time")
+    rows = [status_row(run, states[run.name]) for run in runs]
+    counts = Counter(states[run.name] for run in runs)
+    lines = [*text_table(header, rows), "", ", ".join(f"{number} {state}" for state, number in counts.items())]
+    failures = [(run, find_failure(suite, run)) for run in runs if states[run.name] == "failed"]
+    return [*lines, *(f"{run.name}: {failure.reason} ({failure.log})" for run, failure in failures if failure)]
+
+
+def status_row(run: PlannedRun, state: State) -> tuple[str, ...]:
+    """Return one run's line of the status."""
+    record = find_record(run)
+    if record is not None and record.finished and record.result:
+        result = record.result
+        return run.label, state, "100%", f"{result['top1']:.2f}", show_seconds(result["seconds"]["train"])
+    share, row = progress(run)
+    top1 = f"{row['eval_top1']:.2f}" if row.get("eval_top1") is not None else ""
+    return run.label, state, f"{share:.0%}" if row else "", top1, show_seconds(row["train_seconds"]) if row else ""
+
+
+def failure_lines(failed: Sequence[tuple[PlannedRun, Failure]], invalid: Sequence[Invalid]) -> list[str]:
+    """Return the final report of what failed: name, reason, last lines, log, and the command that trains it alone."""
+    lines = []
+    for run, failure in failed:
+        lines += [f"FAILED {run.name}: {failure.reason}", *(f"    | {line}" for line in failure.lines)]
+        lines += [f"    log: {failure.log}", *([f"    alone: {failure.command}"] if failure.command else [])]
+    for item in invalid:
+        lines += [f"FAILED {item.name}: cannot be trained as declared", f"    | {item.reason}"]
+    return lines

@@ -1,0 +1,134 @@
+"""How far each run of a suite is, as the disk tells it, and why those failed that did."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.budget import in_batches
+from bench.errors import BadInput
+from bench.records import EPOCHS, FAILED, RunRecord, read_epochs, read_failure, read_json, read_run, to_json
+from bench.records import write_atomically as write_file
+from bench.sweep.locks import is_trained
+from bench.sweep.suite import PlannedRun, Suite
+
+State = Literal["finished", "failed", "running", "interrupted", "waiting"]
+FAILURES, LOGS = "failures", "logs"
+LAST_LINES = 15
+# What the exit codes of a launcher mean; a negative code -N of a process reaches a shell as 256 - N.
+EXITS = {1: "failed", 2: "bad input", 130: "stopped by SIGINT", 143: "stopped by SIGTERM"}
+SIGNALS = {9: "killed (SIGKILL), perhaps for want of memory", 15: "stopped by SIGTERM", 11: "crashed (SIGSEGV)"}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run of a suite failed: in words, the exit code, the last lines it printed, the whole log, the command."""
+
+    run: str
+    reason: str
+    exit_code: int
+    lines: Sequence[str]
+    log: str
+    command: str
+
+
+def slug(run: PlannedRun) -> str:
+    """Return the name of the files that a suite keeps on a run."""
+    return run.name.replace("/", ".")
+
+
+def log_path(suite: Suite, run: PlannedRun) -> Path:
+    """Return the file that a run's output goes to."""
+    return suite.folder / LOGS / f"{slug(run)}.txt"
+
+
+def failure_path(suite: Suite, run: PlannedRun) -> Path:
+    """Return the file that says why a run failed."""
+    return suite.folder / FAILURES / f"{slug(run)}.json"
+
+
+def write_failure(suite: Suite, run: PlannedRun, failure: Failure) -> None:
+    """Write why a run failed, where every sweep on the runs folder sees it."""
+    path = failure_path(suite, run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_file(path, to_json(asdict(failure)))
+
+
+def find_failure(suite: Suite, run: PlannedRun) -> Failure | None:
+    """Return why a run failed, in a sweep or by itself (`failed.json`), or None when it has not."""
+    path = failure_path(suite, run)
+    if path.is_file():
+        try:
+            return Failure(**read_json(path))
+        except (BadInput, TypeError):
+            return Failure(run.name, f"{path} cannot be read", 1, (), str(log_path(suite, run)), "")
+    own = read_failure(run.path)
+    if own is None:
+        return None
+    reason = f"{own.get('reason')} at step {own.get('step')}"
+    return Failure(run.name, reason, 1, (), str(run.path / FAILED), "")
+
+
+def forget_failure(suite: Suite, run: PlannedRun) -> None:
+    """Delete what says that a run failed, so that it is trained again, from its last good checkpoint."""
+    for path in (failure_path(suite, run), run.path / FAILED):
+        path.unlink(missing_ok=True)
+
+
+def is_finished(run: PlannedRun) -> bool:
+    """Tell whether a run has a result."""
+    record = find_record(run)
+    return record is not None and record.finished
+
+
+def find_record(run: PlannedRun) -> RunRecord | None:
+    """Return what a run has recorded so far, None before its start or when its record cannot be read."""
+    try:
+        return read_run(run.path)
+    except BadInput:
+        return None
+
+
+def read_state(suite: Suite, run: PlannedRun) -> State:
+    """Return how far a run is."""
+    if is_finished(run):
+        return "finished"
+    if is_trained(run.path):
+        return "running"
+    if find_failure(suite, run):
+        return "failed"
+    return "interrupted" if (run.path / EPOCHS).is_file() else "waiting"
+
+
+def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
+    """Return the share of a run that its recorded epochs make up, in [0, 1], and the last of them (empty before it)."""
+    rows = read_epochs(run.path / EPOCHS)
+    if not rows:
+        return 0.0, {}
+    last, duration = rows[-1], run.spec.max_duration
+    if duration.endswith("sec"):
+        share = last["train_seconds"] / int(duration.removesuffix("sec"))
+    else:
+        share = float(last["batch"] / in_batches(duration, run.spec))
+    return min(1.0, share), last
+
+
+def explain_exit(code: int) -> str:
+    """Return what an exit code of a launcher says about its run."""
+    number = -code if code < 0 else 256 - code if code > 192 else 0
+    if number:
+        return SIGNALS.get(number, f"ended by signal {number}")
+    return EXITS.get(code, f"exit code {code}")
+
+
+def last_lines(log: Path, start: int = 0) -> list[str]:
+    """Return the last lines of a log, of what was written after a position; terminal control is left out."""
+    try:
+        with log.open("rb") as handle:
+            size = handle.seek(0, 2)
+            handle.seek(max(start, size - 64 * 1024))
+            text = handle.read().decode("utf-8", errors="replace")
+    except OSError:
+        return []
+    shown = ("".join(c for c in line if c.isprintable()) for line in text.splitlines())
+    return [line for line in shown if line.strip()][-LAST_LINES:]

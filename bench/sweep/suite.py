@@ -1,0 +1,286 @@
+"""A suite's YAML: which models, recipes and seeds, read, checked and expanded into the specs of runs.
+
+    name: cpu_first                       # also the runs' experiment, and their folder: runs/cpu_first/
+    models:                               # files beside the suite or below yamls/
+      - resnet_20.yaml
+      - {file: ablations/ghost_ratio.yaml, arms: [none, ratio2], overrides: {seed: 0}}
+    recipes: [recipes/light_10ep.yaml]    # each model under each of them; without any: under its own
+    seeds: [0, 1, 2]
+    overrides: {budget: 0.1 PFLOP}        # changes to every run, as in a run's YAML
+    processes: 1                          # of each run: the -n of the launcher
+    workers: auto                         # runs at a time
+    timing: false                         # true: one run at a time, after an A/A calibration
+
+An ablation without `arms` contributes all of its arms. A model's own overrides come after the suite's, and
+`key=value` of the command line after both. Runs are ordered seed by seed, so that every model has a result early.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from bench.config import YAMLS, merge, parse_overrides, read_layers, read_yaml, spec_from_layers
+from bench.errors import BadInput, nearest, unknown
+from bench.records import run_directory
+from bench.spec import RunSpec, SafeName, Section
+
+# What the suite decides for each run, and by which of its keys.
+DECIDED = {"seed": "seeds", "experiment": "experiment", "runs": "runs", "threads": "workers"}
+DURATIONS = ("budget", "max_duration")
+MOST_SEED = 2**31 - 1
+
+
+class ModelEntry(Section):
+    """One model's YAML, or an ablation's with some of its arms, and what is changed in it."""
+
+    file: str = Field(min_length=1)
+    arms: list[str] | None = Field(default=None, min_length=1)
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+
+class Suite(Section):
+    """A suite as it is declared."""
+
+    name: SafeName
+    models: list[ModelEntry] = Field(min_length=1)
+    recipes: list[str] = Field(default_factory=list)
+    seeds: list[int] = Field(default=[0], min_length=1)
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    experiment: SafeName | None = None
+    runs: str = "runs"
+    processes: int = Field(default=1, ge=1)
+    workers: int | str = "auto"
+    timing: bool = False
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _as_entries(cls, models: Any) -> Any:
+        """Take a file name for an entry of that file."""
+        named = isinstance(models, list)
+        return [{"file": entry} if isinstance(entry, str) else entry for entry in models] if named else models
+
+    @field_validator("workers")
+    @classmethod
+    def _check_workers(cls, workers: int | str) -> int | str:
+        """Refuse what is no number of runs."""
+        if workers != "auto" and not (isinstance(workers, int) and workers >= 1):
+            raise ValueError("allowed is auto, or a number from 1 on")
+        return workers
+
+    @field_validator("seeds")
+    @classmethod
+    def _check_seeds(cls, seeds: list[int]) -> list[int]:
+        """Refuse a seed twice or out of range."""
+        if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MOST_SEED for seed in seeds):
+            raise ValueError(f"allowed are distinct numbers from 0 to {MOST_SEED}")
+        return seeds
+
+    @property
+    def folder(self) -> Path:
+        """Return where the suite keeps its own files: logs, failures, the machine's figures, the noise floor."""
+        return Path(self.runs).expanduser().resolve() / self.name
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a suite: its spec, its directory, and the words that make `bench/train.py` train it."""
+
+    spec: RunSpec
+    path: Path
+    words: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Return `<experiment>/<run>`, which names the run everywhere."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def label(self) -> str:
+        """Return the run's name without the experiment."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """A model of a suite that cannot be trained as declared, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A suite as expanded: its runs in the order of execution, what is invalid, how many were named twice."""
+
+    suite: Suite
+    source: str
+    runs: tuple[PlannedRun, ...]
+    invalid: tuple[Invalid, ...] = ()
+    repeated: int = 0
+
+
+def read_suite(path: Path, overrides: Sequence[str] = ()) -> tuple[Suite, tuple[str, ...]]:
+    """Return a suite, and those overrides that are no keys of a suite but changes to its runs.
+
+    Raises BadInput naming file, key, value and what is allowed.
+    """
+    own = [word for word in overrides if word.partition("=")[0].partition(".")[0] in Suite.model_fields]
+    changes = tuple(word for word in overrides if word not in own)
+    check_decided(parse_overrides(changes), "the command line")
+    content = merge(read_yaml(path), parse_overrides(own))
+    try:
+        suite = Suite.model_validate(content)
+    except ValidationError as error:
+        raise BadInput("\n".join(describe(item, path) for item in error.errors())) from None
+    check_suite(suite, path)
+    return suite, changes
+
+
+def describe(item: Mapping[str, Any], path: Path) -> str:
+    """Word one validation error of a suite."""
+    keys = [str(part) for part in item["loc"] if part not in ("int", "str")]
+    where = f"{path}: key '{'.'.join(keys)}'"
+    if item["type"] == "extra_forbidden":
+        allowed = ModelEntry.model_fields if len(keys) > 1 else Suite.model_fields
+        return f"{where}: unknown key.{nearest(keys[-1], allowed)} Allowed: {', '.join(sorted(allowed))}."
+    if item["type"] == "missing":
+        return f"{where} is missing and has no default"
+    return f"{where}: {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def check_suite(suite: Suite, path: Path) -> None:
+    """Raise BadInput for what the schema cannot see: missing files, decided keys, timing side by side."""
+    check_decided(suite.overrides, f"{path}: key 'overrides'")
+    for index, entry in enumerate(suite.models):
+        find_yaml(entry.file, path, f"models.{index}")
+        check_decided(entry.overrides, f"{path}: key 'models.{index}.overrides'")
+    for index, recipe in enumerate(suite.recipes):
+        find_yaml(recipe, path, f"recipes.{index}")
+    if suite.timing and suite.workers not in ("auto", 1):
+        raise BadInput(f"{path}: key 'workers': {suite.workers}: with timing: true each run is alone")
+
+
+def check_decided(overrides: Mapping[str, Any], where: str) -> None:
+    """Raise BadInput for a key that the suite sets for each run."""
+    for key in overrides:
+        if key in DECIDED:
+            raise BadInput(f"{where}: '{key}' is the suite's to decide: use its key '{DECIDED[key]}'")
+
+
+def find_yaml(name: str, path: Path, key: str) -> Path:
+    """Return the path of a file that a suite names, beside the suite or below `yamls/`; relative where it can be."""
+    for folder in (path.parent, YAMLS):
+        found = (folder / name).resolve()
+        if found.is_file():
+            return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
+    known = [str(item.relative_to(YAMLS)) for item in sorted(YAMLS.glob("**/*.yaml"))]
+    raise BadInput(f"{path}: key '{key}': there is no file '{name}'.{nearest(name, known)}")
+
+
+def plan_suite(path: Path, overrides: Sequence[str] = ()) -> Plan:
+    """Return a suite expanded into its runs, seed by seed; what is wrong with one model leaves the others alone.
+
+    Raises BadInput for a bad suite, and when none of its models can be trained.
+    """
+    suite, changes = read_suite(path, overrides)
+    chosen = list(variants(suite, path, changes))
+    runs: dict[Path, PlannedRun] = {}
+    invalid: dict[str, Invalid] = {}
+    for seed in suite.seeds:
+        for variant in chosen:
+            try:
+                run = plan_run(suite, path, variant, seed)
+                runs.setdefault(run.path, run)
+            except BadInput as error:
+                invalid[variant.name] = Invalid(variant.name, str(error))
+    if not runs:
+        raise BadInput("\n".join(dict.fromkeys(item.reason for item in invalid.values())))
+    named = (len(chosen) - len(invalid)) * len(suite.seeds)
+    return Plan(suite, str(path), tuple(runs.values()), tuple(invalid.values()), named - len(runs))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What is trained with every seed: a file, an arm if it is an ablation, and `key=value` words."""
+
+    name: str
+    file: Path
+    arm: str | None
+    words: tuple[str, ...]
+
+
+def variants(suite: Suite, path: Path, changes: Sequence[str]) -> Iterator[Variant]:
+    """Yield the models and arms of a suite under each of its recipes; raise BadInput for an arm that there is not."""
+    for recipe in suite.recipes or (None,):
+        base = [f"base={as_base(find_yaml(recipe, path, 'recipes'))}"] if recipe else []
+        for index, entry in enumerate(suite.models):
+            file = find_yaml(entry.file, path, f"models.{index}")
+            levels = (to_words(suite.overrides), to_words(entry.overrides), changes)
+            for arm in arms_of(entry, file, f"{path}: key 'models.{index}.arms'"):
+                name = " ".join([entry.file, *([f"--arm {arm}"] if arm else []), *([recipe] if recipe else [])])
+                yield Variant(name, file, arm, (*base, *settle(levels)))
+
+
+def as_base(recipe: Path) -> Path:
+    """Return a recipe as `base=` finds it from any file: relative to `yamls/` where it lies below it, else absolute."""
+    whole = recipe.resolve()
+    return whole.relative_to(YAMLS) if whole.is_relative_to(YAMLS) else whole
+
+
+def arms_of(entry: ModelEntry, file: Path, where: str) -> Sequence[str | None]:
+    """Return the arms that an entry asks for; a file that is no ablation, or cannot be read, has the one arm None."""
+    try:
+        arms = read_yaml(file).get("arms")
+    except BadInput:
+        return [None]
+    if not isinstance(arms, Mapping):
+        if entry.arms:
+            raise BadInput(f"{where}: {file} is no ablation: it has no arms")
+        return [None]
+    for arm in entry.arms or ():
+        if arm not in arms:
+            raise BadInput(f"{where}: {unknown('arm', arm, arms)}")
+    return entry.arms or list(arms)
+
+
+def to_words(overrides: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return nested overrides as `key=value` words, values as JSON, which is YAML."""
+    words = []
+    for key, value in overrides.items():
+        if isinstance(value, Mapping) and value:
+            words += to_words(value, f"{prefix}{key}.")
+        else:
+            words.append(f"{prefix}{key}={value if isinstance(value, str) else json.dumps(value)}")
+    return words
+
+
+def settle(levels: Sequence[Sequence[str]]) -> list[str]:
+    """Return the words of all levels, lowest precedence first; a budget or duration replaces those of lower levels."""
+    words: list[str] = []
+    for level in levels:
+        if any(is_duration(word) for word in level):
+            words = [word for word in words if not is_duration(word)]
+        words += level
+    return words
+
+
+def is_duration(word: str) -> bool:
+    """Tell whether a word says how long a run lasts."""
+    return word.partition("=")[0] in DURATIONS
+
+
+def plan_run(suite: Suite, path: Path, variant: Variant, seed: int) -> PlannedRun:
+    """Return a run; its words name the duration that a budget comes to, so that the command says what is trained."""
+    words = [*variant.words, f"experiment={suite.experiment or suite.name}", f"runs={suite.runs}", f"seed={seed}"]
+    *below, (_, changes) = read_layers(variant.file, words, variant.arm)
+    spec = spec_from_layers([*below, (f"{path} (its overrides, or the command line)", changes)])
+    if spec.budget:
+        words = [word for word in words if not is_duration(word) and not word.startswith("schedule.warmup=")]
+        words += [f"budget={spec.budget}", f"max_duration={spec.max_duration}"]
+        words += [f"schedule.warmup={spec.schedule.warmup}"]
+    arm = ("--arm", variant.arm) if variant.arm else ()
+    return PlannedRun(spec, run_directory(spec), ("-f", str(variant.file), *arm, *words))
