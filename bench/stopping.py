@@ -177,6 +177,8 @@ def guarded(writer: RunWriter, rank: int, world_size: int) -> Iterator[None]:
         try:
             yield
         except Exception as error:
+            if world_size > 1:
+                finally_deaf(FAILED)
             if rank != 0 and not isinstance(error, RunStopped):
                 writer.record_error(rank, traceback.format_exc())
             stopped = explain(error, watch, writer.path)
@@ -187,7 +189,8 @@ def guarded(writer: RunWriter, rank: int, world_size: int) -> Iterator[None]:
 
 def explain(error: Exception, watch: PeerWatch, run: Path) -> Exception:
     """Return the error to raise in place of one that only follows from a full disk or another process's death."""
-    if isinstance(error, RunStopped | BadInput):
+    # The launcher stops the others when one has failed: a stop by signal may be only the consequence of that.
+    if isinstance(error, RunStopped | BadInput) and not (isinstance(error, Interrupted) and watch.tell()):
         return error
     if isinstance(error, OSError) and (error.errno in STORAGE or str(error.filename).startswith(str(run))):
         where = error.filename or run

@@ -110,6 +110,18 @@ def test_the_first_of_several_errors_is_the_cause(tmp_path: Path, capfd: pytest.
     assert "process 5 of the run failed:\nthe cause" in capfd.readouterr().err
 
 
+def test_a_stop_that_follows_from_anothers_failure_is_a_failure(tmp_path: Path) -> None:
+    """The launcher ends the other processes by SIGTERM as soon as one has failed; that is no stop asked for."""
+    asked = Interrupted(signal.SIGTERM, "checkpoints/a.pt")
+    writer = RunWriter(tmp_path)
+    assert explain(asked, PeerWatch(writer, 0, 2), tmp_path) is asked
+    writer.record_error(1, "ValueError: the cause\n")
+    stopped = explain(asked, PeerWatch(writer, 0, 2), tmp_path)
+    assert isinstance(stopped, RunStopped)
+    assert stopped.exit_code == 1
+    assert "another of its processes failed" in str(stopped)
+
+
 def test_a_killed_peer_is_suspected_when_there_is_no_error(tmp_path: Path) -> None:
     lost = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")
     assert "want of memory" in str(explain(lost, PeerWatch(RunWriter(tmp_path), 0, 2), tmp_path))
@@ -131,8 +143,14 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 
 
 def test_a_rank_leaves_its_error_for_rank_zero(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the cause"), guarded(RunWriter(tmp_path), 3, 4):
-        raise ValueError("the cause")
+    """From the error on it does not heed the launcher, which ends all processes when one has failed."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(ValueError, match="the cause"), guarded(RunWriter(tmp_path), 3, 4):
+            raise ValueError("the cause")
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert "ValueError: the cause" in RunWriter(tmp_path).read_errors()[3]
 
 

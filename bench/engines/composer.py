@@ -152,8 +152,9 @@ def fit(
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver]
     trainer = build_trainer(spec, dataset, machine, callbacks, writer)
-    try:
-        with stop:
+    # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
+    with stop:
+        try:
             complete = resume(trainer, spec, writer, recorder, say if first else silent)
             train_to_end(trainer, recorder, cost, saver, complete)
             result = make_result(
@@ -171,11 +172,11 @@ def fit(
             trainer.close()
             if first:
                 writer.finish(result)
-    except BaseException as error:
-        if isinstance(error, Diverged) and first:
-            record_failure(writer, error.record(str(saver.last) if saver.last else None))
-        trainer.engine.close()
-        raise
+        except BaseException as error:
+            if isinstance(error, Diverged) and first:
+                record_failure(writer, error.record(str(saver.last) if saver.last else None))
+            trainer.engine.close()
+            raise
     return result
 
 
