@@ -1,0 +1,59 @@
+"""Import Composer without what it imports and a run never uses: a third of the start-up of every process.
+
+torchmetrics imports matplotlib (for `Metric.plot`) and scipy.signal (to patch an alias for an audio metric), and
+Composer imports mcli, the client of a hosted platform. While `composer` is imported, empty modules stand in their
+place; afterwards they are taken out again, so that whoever needs the real ones gets them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from bench.environment import cpu_model
+
+# Module → the attributes that are read while Composer is imported.
+UNUSED: Mapping[str, Mapping[str, Any]] = {
+    "mcli": {},
+    "scipy.signal": {"hamming": None},
+    "matplotlib": {"colors": SimpleNamespace(Colormap=object)},
+    "matplotlib.axes": {"Axes": object},
+    "matplotlib.pyplot": {"Figure": object, "style": SimpleNamespace(context=lambda _: lambda function: function)},
+}
+
+
+def stand_in(name: str, attributes: Mapping[str, Any]) -> ModuleType:
+    """Return an empty module with some attributes."""
+    module = ModuleType(name)
+    vars(module).update(attributes)
+    return module
+
+
+@contextmanager
+def without(names: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
+    """Put stand-ins in the place of modules that are not imported yet; the real ones are left alone."""
+    placed = {name: stand_in(name, attributes) for name, attributes in names.items() if name not in sys.modules}
+    for name, module in placed.items():
+        sys.modules[name] = module
+        parent, _, child = name.rpartition(".")
+        if parent in placed:
+            setattr(placed[parent], child, module)
+    try:
+        yield
+    finally:
+        for name, module in placed.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def import_composer() -> None:
+    """Import Composer, lean, and spare its Trainer a subprocess of a second that asks for the processor's name."""
+    if "composer" not in sys.modules:
+        hosted = os.environ.get("MOSAICML_PLATFORM", "false").lower() == "true"
+        with without({name: what for name, what in UNUSED.items() if not (hosted and name == "mcli")}):
+            import composer  # noqa: F401
+    from composer.utils import collect_env
+
+    collect_env.get_cpu_model = cpu_model
