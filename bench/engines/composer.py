@@ -25,10 +25,12 @@ from algorithms.epoch_order import EpochOrder
 from algorithms.one_model import OneModel
 from algorithms.recorder import Recorder
 from algorithms.registry import build_algorithms
+from algorithms.snapshot import bare
 from bench.clock import Clock
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
 from bench.engines.classifier import Classifier
+from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
 from bench.engines.resume import identify, resume
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
@@ -156,6 +158,7 @@ def fit(
     with stop:
         try:
             complete = resume(trainer, spec, writer, recorder, say if first else silent)
+            compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine)
             train_to_end(trainer, recorder, cost, saver, complete)
             result = make_result(
                 spec,
@@ -165,7 +168,7 @@ def fit(
                 dataset=dataset,
                 rows=recorder.rows,
                 seconds=slowest(clock.read()),
-                machine=describe_machine(spec, machine, environment),
+                machine={**describe_machine(spec, machine, environment), "compiled": compiled},
                 run=writer.path.name,
             )
             finish_wandb(result)
@@ -178,6 +181,14 @@ def fit(
             trainer.engine.close()
             raise
     return result
+
+
+def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Machine) -> bool:
+    """Compile the run's network, or say on rank 0 why it cannot be; return whether it is compiled."""
+    samples, channels_last = spec.batch_size // machine.shard.world_size, "channels_last" in spec.algorithms
+    images = trial_batch(image_shape(dataset), samples, machine.torch_device, channels_last)
+    network = bare(trainer.state.model).module
+    return compile_network(network, images, spec.precision, say if machine.shard.rank == 0 else silent)
 
 
 def train_to_end(
