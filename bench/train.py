@@ -9,7 +9,6 @@ import faulthandler
 import os
 import sys
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,10 +25,6 @@ from bench.spec import RunSpec
 from bench.stopping import RunStopped, describe_failure, finally_deaf, guarded
 
 SECONDS_FOR_RANK_ZERO_TO_SPEAK = 3.0
-# What Composer's seeding sets off in torch 2.7 on every machine without an Intel GPU.
-warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN")
-# Smoothed labels that sum to 0.9999999 in float32.
-warnings.filterwarnings("ignore", message="Some targets have less than 1 total probability")
 
 
 def rank() -> int:

@@ -49,7 +49,7 @@ def compile_network(network: nn.Module, images: Tensor, precision: str, report: 
     try:
         try_step(network, images, precision)
     except Exception as error:  # whatever the compiler or the C++ compiler behind it raises
-        network._compiled_call_impl = None  # type: ignore[assignment]
+        network._compiled_call_impl = None
         torch._dynamo.reset()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         report(f"compile: this network fails to compile here ({reason.strip()[:200]}); it trains eagerly")

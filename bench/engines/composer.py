@@ -138,12 +138,18 @@ def build_trainer(
 
 
 def fit(
-    spec: RunSpec, dataset: Dataset, writer: RunWriter, environment: dict[str, Any], clock: Clock
+    spec: RunSpec,
+    dataset: Dataset,
+    writer: RunWriter,
+    environment: dict[str, Any],
+    clock: Clock,
+    watchers: Sequence[Callback] = (),
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
-    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase. Raises RunStopped for a
-    run that a signal or its numbers ended, and whatever training raises; the directory then stays unfinished.
+    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase; `watchers` are called
+    after our own callbacks (`bench.speed` measures with one). Raises RunStopped for a run that a signal or its numbers
+    ended, and whatever training raises; the directory then stays unfinished.
     """
     machine = find_machine(spec)
     first = machine.shard.rank == 0
@@ -152,7 +158,7 @@ def fit(
     cost = CostCallback(image_shape(dataset))
     identity = identify(spec, machine.shard.world_size)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
-    callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver]
+    callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver, *watchers]
     trainer = build_trainer(spec, dataset, machine, callbacks, writer)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
@@ -187,8 +193,9 @@ def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Mach
     """Compile the run's network, or say on rank 0 why it cannot be; return whether it is compiled."""
     samples, channels_last = spec.batch_size // machine.shard.world_size, "channels_last" in spec.algorithms
     images = trial_batch(image_shape(dataset), samples, machine.torch_device, channels_last)
-    network = bare(trainer.state.model).module
-    return compile_network(network, images, spec.precision, say if machine.shard.rank == 0 else silent)
+    model = bare(trainer.state.model)
+    assert isinstance(model, Classifier)
+    return compile_network(model.module, images, spec.precision, say if machine.shard.rank == 0 else silent)
 
 
 def train_to_end(

@@ -7,6 +7,7 @@ place; afterwards they are taken out again, so that whoever needs the real ones 
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
@@ -22,6 +23,11 @@ UNUSED: Mapping[str, Mapping[str, Any]] = {
     "matplotlib.axes": {"Axes": object},
     "matplotlib.pyplot": {"Figure": object, "style": SimpleNamespace(context=lambda _: lambda function: function)},
 }
+
+
+# What Composer's seeding sets off in torch 2.7 on every machine without an Intel GPU, and smoothed labels that sum to
+# 0.9999999 in float32: warnings that tell a user nothing.
+NOISE = ("TF32 acceleration on top of oneDNN", "Some targets have less than 1 total probability")
 
 
 def stand_in(name: str, attributes: Mapping[str, Any]) -> ModuleType:
@@ -54,6 +60,8 @@ def import_composer() -> None:
         hosted = os.environ.get("MOSAICML_PLATFORM", "false").lower() == "true"
         with without({name: what for name, what in UNUSED.items() if not (hosted and name == "mcli")}):
             import composer  # noqa: F401
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=message)
     from composer.utils import collect_env
 
     collect_env.get_cpu_model = cpu_model

@@ -1,4 +1,4 @@
-"""Measure speed: `python -m bench.speed augment`."""
+"""Measure speed: `python -m bench.speed augment | step | scaling`, and report it: `python -m bench.speed report`."""
 
 import importlib
 import sys
@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from bench.cli import OK, make_parser, run_command
 from bench.errors import BadInput, unknown
 
-# What can be measured → the module whose main(arguments) measures it. Imported only when asked for.
-MEASUREMENTS = {"augment": "bench.speed.augment"}
+# What can be done → the module whose main(arguments) does it. Imported only when asked for.
+MEASUREMENTS = {
+    "augment": "bench.speed.augment",
+    "step": "bench.speed.step",
+    "scaling": "bench.speed.scaling",
+    "report": "bench.speed.report",
+}
 EXAMPLE = "python -m bench.speed augment --json augment.json"
 
 

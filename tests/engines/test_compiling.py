@@ -47,7 +47,7 @@ def test_a_network_that_fails_to_compile_says_so_and_trains_eagerly(monkeypatch:
         def fail(*_: Tensor) -> Tensor:
             raise RuntimeError("\nconflicting declaration 'tmp_acc0_arr'\nmore")
 
-        self._compiled_call_impl = fail  # type: ignore[assignment]
+        self._compiled_call_impl = fail
 
     monkeypatch.setattr(nn.Module, "compile", refuse)
     assert not compile_network(network, torch.zeros(2, 3, 8, 8), "fp32", said.append)

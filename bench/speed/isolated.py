@@ -1,0 +1,37 @@
+"""Call a function in a process of its own: a fork of one that has imported everything, so that nothing is left over."""
+
+import multiprocessing
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any | None:
+    """Return what a function returns in a forked process, None when it fails there (its traceback is printed).
+
+    Composer's W&B logger and its process group serve one Trainer a process, and the peak of memory is a process's own.
+    """
+    import bench.engines.composer  # noqa: F401 - imported once, for all forks
+
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=_call, args=(theirs, function, arguments))
+    child.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        return None
+    finally:
+        child.join()
+
+
+def _call(pipe: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Send what the function returns, or print why it does not."""
+    try:
+        pipe.send(function(*arguments))
+    except Exception:
+        traceback.print_exc()
+    finally:
+        pipe.close()

@@ -1,0 +1,130 @@
+"""Measure how a run's speed depends on its processes and their threads, at the same global batch, in turns.
+
+    python -m bench.speed scaling resnet_20 --batch 512 --json scaling.json
+
+Each figure is a run of `composer -n N bench/train.py`: the images a second of its clock, which leaves start-up and
+evaluation out, and the seconds from the start of its process to its first step, which are its start-up.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cli import OK, make_parser
+from bench.config import YAMLS
+from bench.environment import REPOSITORY, describe_environment, usable_cores
+from bench.errors import BadInput, unknown
+from bench.records import read_runs
+from bench.speed.step_table import markdown
+from bench.speed.timing import spread
+from bench.zoo.models import MODELS
+
+EXAMPLE = "python -m bench.speed scaling resnet_20 --batch 512 --json scaling.json"
+HEADINGS = ("Model", "Processes × threads", "Images/s", "Against the slowest", "Start-up (s)")
+Layout = tuple[int, int]
+
+
+def layouts(units: int, *, gpus: bool = False) -> list[Layout]:
+    """Return (processes, threads) to compare on so many cores or GPUs: one thread, then all, in powers of two."""
+    counts = [2**power for power in range(units.bit_length()) if 2**power <= units]
+    if gpus:
+        return [(count, 1) for count in counts]
+    return sorted({(1, 1), *((count, units // count) for count in counts)})
+
+
+def run_once(words: Sequence[str], processes: int) -> Mapping[str, Any]:
+    """Train a run with Composer's launcher in a folder of its own and return its result; raise BadInput if it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(Path(sys.executable).parent / "composer"), "-n", str(processes), "bench/train.py", *words]
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+        done = subprocess.run(
+            [*command, f"runs={folder}"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise BadInput(f"{' '.join(command)} failed:\n{done.stderr[-1000:]}")
+        (record,) = read_runs(Path(folder))
+        assert record.result is not None
+        return record.result
+
+
+def measure(model: str, options: argparse.Namespace, choices: Sequence[Layout]) -> list[dict[str, Any]]:
+    """Return the figures of every layout, each once a round."""
+    words = ["-f", str(YAMLS / f"{model}.yaml"), f"batch_size={options.batch}", f"max_duration={options.steps}ba"]
+    words += [f"data.name={options.data}"]
+    found = {layout: ([], []) for layout in choices}  # type: dict[Layout, tuple[list[float], list[float]]]
+    for turn in range(options.rounds):
+        for processes, threads in choices:
+            print(f"{model}: {processes} × {threads}, round {turn + 1} of {options.rounds} …", flush=True)
+            result = run_once([*words, f"threads={threads}", f"seed={turn}"], processes)
+            speeds, starts = found[processes, threads]
+            speeds.append(result["images_per_second"])
+            starts.append(result["seconds"]["startup"])
+    return [
+        {"model": model, "processes": layout[0], "threads": layout[1], "images_per_second": speeds, "startup": starts}
+        for layout, (speeds, starts) in found.items()
+    ]
+
+
+def scaling_table(numbers: Mapping[str, Any]) -> str:
+    """Return the measurement as a Markdown table."""
+    plan, machine = numbers["plan"], numbers["environment"]
+    rows = []
+    for row in numbers["rows"]:
+        peers = [other for other in numbers["rows"] if other["model"] == row["model"]]
+        slowest = min(spread(other["images_per_second"]).median for other in peers)
+        speed, start = spread(row["images_per_second"]), spread(row["startup"])
+        ratio = f"{speed.median / slowest:.2f}×"
+        rows.append([row["model"], f"{row['processes']} × {row['threads']}", speed.show(0), ratio, start.show(1)])
+    head = (
+        f"Machine: {machine['cpu']}, {machine['cores']} cores. Global batch {plan['batch']}, {plan['steps']} steps on"
+        f" {plan['data']}; median of {plan['rounds']} rounds in turns [quartiles]. Start-up: from the start of the"
+        " process to its first step."
+    )
+    return f"{head}\n\n{markdown(HEADINGS, rows, 2)}"
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for what there is not."""
+    parser = make_parser("bench.speed scaling", "Measure processes × threads at the same global batch.", EXAMPLE)
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="models of the zoo")
+    parser.add_argument("--batch", type=int, default=512, metavar="N", help="global batch size (512)")
+    parser.add_argument("--steps", type=int, default=24, metavar="N", help="steps of a run (24)")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each layout (3)")
+    parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    options = parser.parse_args(arguments)
+    for model in options.models:
+        if model not in MODELS:
+            raise unknown("model", model, MODELS)
+    for flag, most in (("batch", 65536), ("steps", 10**6), ("rounds", 1000)):
+        if not 1 <= getattr(options, flag) <= most:
+            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are 1 to {most}")
+    if options.json and not options.json.parent.is_dir():
+        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the table, and write the numbers where asked."""
+    import torch
+
+    options = parse(arguments)
+    gpus = torch.cuda.device_count()
+    choices = layouts(gpus, gpus=True) if gpus else layouts(usable_cores())
+    numbers = {
+        "measurement": "scaling",
+        "command": " ".join(["python -m bench.speed scaling", *arguments]),
+        "environment": describe_environment(),
+        "plan": {name: getattr(options, name) for name in ("batch", "steps", "rounds", "data")},
+        "rows": [row for model in options.models for row in measure(model, options, choices)],
+    }
+    print(scaling_table(numbers))
+    if options.json:
+        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    return OK

@@ -1,0 +1,155 @@
+"""A step is measured in turns with its rivals, whole windows at a time, and the table follows from the numbers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli import run_command
+from bench.speed import __main__ as speed
+from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Alternation, Measured, window_steps
+from bench.speed.isolated import in_own_process
+from bench.speed.step import MODES
+from bench.speed.step_table import step_table
+from tests.conftest import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("seconds", "target", "steps"), [(10.0, 1.0, 1), (0.4, 1.0, 2), (0.1, 1.0, 12), (0.01, 1.0, 102)]
+)
+def test_windows_are_whole_groups_where_steps_are_short(seconds: float, target: float, steps: int) -> None:
+    assert window_steps(seconds, target) == steps
+    assert steps < GROUP or steps % GROUP == 0
+
+
+def test_sides_take_turns_and_nobody_pays_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock of our own: a step of ours takes 10 ms, the rival's turns take hours and are nobody's time."""
+    now, turns = [0.0], list[int]()
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def rival(steps: int) -> float:
+        turns.append(steps)
+        now[0] += 3600
+        return steps * 0.005
+
+    watcher = Alternation({"rival": rival}, rounds=4, target=0.12, wait=lambda: None)
+
+    def step() -> None:
+        now[0] += 0.010
+        watcher.batch_end(None, None)
+
+    for _ in range(WARM_STEPS + SCOUT_STEPS + 4 * 12 - 1):
+        step()
+    with pytest.raises(Measured):
+        step()
+    assert watcher.steps == 12
+    assert turns == [SCOUT_STEPS, 12, 12, 12, 12]
+    assert watcher.seconds[OURS] == pytest.approx([0.12] * 4)
+    assert watcher.seconds["rival"] == pytest.approx([0.06] * 4)
+
+
+def numbers(**changes: Any) -> dict[str, Any]:
+    """Return the numbers of a measurement of one network."""
+    row = {
+        "model": "resnet_20",
+        "mode": "bf16-cl",
+        "precision": "amp_bf16",
+        "channels_last": True,
+        "compile": False,
+        "steps_a_round": 10,
+        "seconds": {"ours": [1.0, 2.0, 1.0], "ceiling": [0.9, 1.8, 0.5], "common": [4.0, 6.0, 3.0]},
+        "peak_gflops": 600.0,
+        "macs": 40_000_000,
+        "memory_bytes": 2**30,
+        **changes,
+    }
+    machine = {"cpu": "A CPU", "cores": 2, "memory_gib": 24, "packages": {"torch": "2", "mosaicml": "0"}}
+    return {
+        "measurement": "step",
+        "command": "python -m bench.speed step",
+        "rows": [row],
+        "environment": {**machine, "git": {"commit": "0123456789abcdef", "dirty": False}},
+        "plan": {"batch": 100, "threads": 2, "data": "shapes100", "rounds": 3},
+    }
+
+
+def test_the_table_follows_from_the_numbers() -> None:
+    line = next(line for line in step_table(numbers()).splitlines() if line.startswith("| resnet_20"))
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    # 1,000 images a round: ours 1,000 a second (median), the ceiling 1,111; 6 × 40 MMAC an image.
+    assert cells == [
+        *("resnet_20", "amp_bf16 channels-last", "1,111", "1,000", "0.90 [0.70 … 0.90]"),
+        *("250", "3.00 [3.00 … 3.50]", "240", "40 % of 600", "1.0"),
+    ]
+
+
+def test_what_was_not_measured_is_no_number() -> None:
+    lines = step_table(numbers(seconds={"ours": [1.0], "ceiling": [1.0]})).splitlines()
+    assert next(line for line in lines if line.startswith("| resnet_20")).count("—") == 2
+    failed = step_table({**numbers(), "rows": [{"model": "x", "mode": "fp32", "failed": True}]})
+    assert "| x | fp32 | failed | — |" in failed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["step", "resnet_2"], "resnet_20"),
+        (["step", "resnet_20", "--modes", "bf16cl"], "bf16-cl"),
+        (["step", "resnet_20", "--rounds", "0"], "--rounds 0"),
+        (["step", "resnet_20", "--json", "/nowhere/x.json"], "/nowhere"),
+        (["scaling", "resnet_2"], "resnet_20"),
+        (["report", "/nowhere.json"], "/nowhere.json"),
+        (["stepp"], "step"),
+    ],
+)
+def test_bad_input_is_named(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(speed.main, words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_process_of_its_own_returns_or_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    assert in_own_process(os.getpid) != os.getpid()
+    assert in_own_process(int, "no number") is None
+    assert "ValueError" in capfd.readouterr().err
+
+
+def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
+    """Every side, in the default mode and in one that is named; then the report of the numbers."""
+    file = tmp_path / "a_step.json"
+    words = ["--modes", "default", "fp32", "--common", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
+    command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, "--data", "shapes100"]
+    environment = {**os.environ, "BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
+    done = subprocess.run(
+        [*command, "--threads", "1", "--json", str(file)],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(file.read_text())
+    assert [row["precision"] for row in found["rows"]] == ["amp_bf16", "fp32"]
+    for row in found["rows"]:
+        assert {side: len(seconds) for side, seconds in row["seconds"].items()} == dict.fromkeys(
+            ("ours", "ceiling", "common"), 2
+        )
+        assert row["peak_gflops"] > 1
+    out = tmp_path / "speed.md"
+    assert run_command(speed.main, ["report", str(file), "--out", str(out)]) == 0
+    assert "## A step" in out.read_text()
+    assert found["command"] in out.read_text()
+
+
+def test_modes_are_named_after_what_they_are() -> None:
+    assert MODES["default"] is None
+    for name, mode in MODES.items():
+        if mode is not None:
+            parts = name.split("-")
+            assert {"fp32": "fp32", "bf16": "amp_bf16"}[parts[0]] == mode.precision
+            assert ("cl" in parts, "compiled" in parts) == (mode.channels_last, mode.compiled)
