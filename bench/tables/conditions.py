@@ -157,7 +157,13 @@ def machine_text(condition: Condition) -> str:
 
 
 def steps_text(condition: Condition) -> str:
-    """Return the number of steps, or the declared duration where the runs' steps differ (a duration in seconds)."""
+    """Return the number of steps, or what else the runs have in common.
+
+    Runs of equal training compute differ in steps by design; that of a duration in seconds differ by the machine's mood.
+    """
+    budget = str(condition.spec.get("budget") or "")
+    if budget.endswith("FLOP"):
+        return f"as {budget} allows"
     found = {int(steps) for steps in condition.values("training.steps").values()}
     return str(found.pop()) if len(found) == 1 else str(condition.spec["max_duration"])
 

@@ -72,6 +72,17 @@ def test_rows_of_other_steps_are_ranked_apart_unless_mixing_is_allowed(deck_runs
     assert "batch: 1024" in improved.notes[0].english()
 
 
+def test_runs_of_equal_training_compute_are_ranked_together_whatever_their_steps(tmp_path: Path) -> None:
+    for name, epochs in (("resnet_20", "20ep"), ("resnet_56", "6ep")):
+        write_fake_run(tmp_path, name, 0, max_duration=epochs, budget="0.24 PFLOP")
+    write_fake_run(tmp_path, "resnet_32", 0, max_duration="10ep", budget="10ep")
+    table = build(tmp_path, "comparison")
+    assert [len(block.rows) for block in table.blocks] == [2, 1]
+    heading = table.blocks[0].heading
+    assert heading is not None
+    assert "steps: as 0.24 PFLOP allows" in heading.english()
+
+
 @pytest.mark.parametrize(
     "change",
     [
