@@ -159,7 +159,7 @@ def machine_text(condition: Condition) -> str:
 def steps_text(condition: Condition) -> str:
     """Return the number of steps, or what else the runs have in common.
 
-    Runs of equal training compute differ in steps by design; that of a duration in seconds differ by the machine's mood.
+    Those of equal training compute differ in steps by design, those of a duration in seconds by the machine's mood.
     """
     budget = str(condition.spec.get("budget") or "")
     if budget.endswith("FLOP"):
