@@ -1,10 +1,8 @@
 """Measure the augmentation beside torchvision's per-image pipeline: images a second on a thread, an epoch's data."""
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +19,7 @@ from bench.data.keyed import keyed_permutation
 from bench.environment import describe_environment
 from bench.errors import BadInput
 from bench.speed.augment_costs import operation_costs, step_costs
+from bench.speed.command import add_json, check, publish
 from bench.speed.timing import Spread, Times, Work, spread, take_turns
 
 GOAL, EPOCH_GOAL = 20.0, 1.0
@@ -168,19 +167,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
     parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each side (21)")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the epoch of data alone (2)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    add_json(parser)
     options = parser.parse_args(arguments)
-    for flag, most in (("batch", 2048), ("rounds", 1000), ("threads", 1024)):
-        if not 1 <= getattr(options, flag) <= most:
-            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are 1 to {most}")
-    if options.json and not options.json.parent.is_dir():
-        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+    check(options, {"batch": 2048, "rounds": 1000, "threads": 1024})
     torch.set_num_threads(1)
     name, images = load_images(options.data)
-    numbers = measure(name, images, options.batch, options.rounds, options.threads)
-    print(report(numbers))
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    said = {"measurement": "augment", "command": " ".join(["python -m bench.speed augment", *arguments])}
+    numbers = {**said, **measure(name, images, options.batch, options.rounds, options.threads)}
+    publish(numbers, report(numbers), options.json)
     return OK
 
 

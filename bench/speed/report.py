@@ -7,12 +7,17 @@ from typing import Any
 
 from bench.cli import OK, make_parser
 from bench.errors import BadInput, unknown
+from bench.speed import augment
 from bench.speed.scaling import scaling_table
 from bench.speed.step_table import step_table
 
 Numbers = Mapping[str, Any]
 # Measurement → the Markdown made from its numbers.
-TABLES: dict[str, Callable[[Numbers], str]] = {"step": step_table, "scaling": scaling_table}
+TABLES: dict[str, Callable[[Numbers], str]] = {
+    "augment": lambda numbers: f"```text\n{augment.report(dict(numbers))}\n```",
+    "step": step_table,
+    "scaling": scaling_table,
+}
 EXAMPLE = "python -m bench.speed report reports/speed/*.json --out reports/speed.md"
 
 

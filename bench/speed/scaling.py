@@ -7,7 +7,6 @@ evaluation out, and the seconds from the start of its process to its first step,
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,11 +18,11 @@ from typing import Any
 from bench.cli import OK, make_parser
 from bench.config import YAMLS
 from bench.environment import REPOSITORY, describe_environment, usable_cores
-from bench.errors import BadInput, unknown
+from bench.errors import BadInput
 from bench.records import read_runs
+from bench.speed.command import add_json, add_models, check, publish
 from bench.speed.step_table import markdown
 from bench.speed.timing import spread
-from bench.zoo.models import MODELS
 
 EXAMPLE = "python -m bench.speed scaling resnet_20 --batch 512 --json scaling.json"
 HEADINGS = ("Model", "Processes × threads", "Images/s", "Against the slowest", "Start-up (s)")
@@ -92,21 +91,14 @@ def scaling_table(numbers: Mapping[str, Any]) -> str:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for what there is not."""
     parser = make_parser("bench.speed scaling", "Measure processes × threads at the same global batch.", EXAMPLE)
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="models of the zoo")
+    add_models(parser)
     parser.add_argument("--batch", type=int, default=512, metavar="N", help="global batch size (512)")
     parser.add_argument("--steps", type=int, default=24, metavar="N", help="steps of a run (24)")
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each layout (3)")
     parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    add_json(parser)
     options = parser.parse_args(arguments)
-    for model in options.models:
-        if model not in MODELS:
-            raise unknown("model", model, MODELS)
-    for flag, most in (("batch", 65536), ("steps", 10**6), ("rounds", 1000)):
-        if not 1 <= getattr(options, flag) <= most:
-            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are 1 to {most}")
-    if options.json and not options.json.parent.is_dir():
-        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+    check(options, {"batch": 65536, "steps": 10**6, "rounds": 1000})
     return options
 
 
@@ -124,7 +116,5 @@ def main(arguments: Sequence[str]) -> int:
         "plan": {name: getattr(options, name) for name in ("batch", "steps", "rounds", "data")},
         "rows": [row for model in options.models for row in measure(model, options, choices)],
     }
-    print(scaling_table(numbers))
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    publish(numbers, scaling_table(numbers), options.json)
     return OK

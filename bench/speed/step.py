@@ -9,23 +9,21 @@ up is thrown away; medians over rounds with quartiles.
 """
 
 import argparse
-import json
 import resource
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.budget import forward_macs
 from bench.cli import FAILED, OK, make_parser
 from bench.config import YAMLS, load_spec
 from bench.environment import describe_environment, usable_cores
-from bench.errors import BadInput, unknown
+from bench.errors import unknown
+from bench.speed.command import add_json, add_models, check, publish
 from bench.speed.isolated import in_own_process
 from bench.speed.step_table import step_table
-from bench.zoo.models import MODELS
 
 EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --json step.json"
 DECLARED = "default"
@@ -122,7 +120,7 @@ def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for models, modes and numbers that there are not."""
     parser = make_parser("bench.speed step", "Measure a training step beside its ceiling.", EXAMPLE)
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="models of the zoo, or 'all'")
+    add_models(parser)
     parser.add_argument("--modes", nargs="+", default=[DECLARED], metavar="MODE", help=", ".join(MODES))
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
     parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
@@ -130,20 +128,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="turns of each side (9)")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of a turn (1)")
     parser.add_argument("--common", action="store_true", help="also the loop that most repositories ship")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    add_json(parser)
     options = parser.parse_args(arguments)
-    options.models = list(MODELS) if options.models == ["all"] else options.models
-    for model in options.models:
-        if model not in MODELS:
-            raise unknown("model", model, MODELS)
     for mode in options.modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
-    for flag, most in (("batch", 4096), ("threads", 1024), ("rounds", 1000), ("seconds", 60)):
-        if not 0 < getattr(options, flag) <= most:
-            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are numbers up to {most}")
-    if options.json and not options.json.parent.is_dir():
-        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+    check(options, {"batch": 4096, "threads": 1024, "rounds": 1000, "seconds": 60})
     return options
 
 
@@ -166,7 +156,5 @@ def main(arguments: Sequence[str]) -> int:
         "plan": {"batch": plan.batch, "threads": plan.threads, "data": data, "rounds": plan.rounds},
         "rows": rows,
     }
-    print(step_table(numbers))
-    if options.json:
-        options.json.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    publish(numbers, step_table(numbers), options.json)
     return FAILED if any(row.get("failed") for row in rows) else OK
