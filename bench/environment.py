@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,32 @@ def cpu_model() -> str:
 
 
 def describe_git() -> dict[str, Any]:
-    """Return the commit and the uncommitted diff of the suite's own repository (empty outside a checkout)."""
+    """Return the commit and the uncommitted diff of the suite's own repository (empty outside a checkout).
+
+    What is generated into reports/ is left out: it decides nothing, and writing one report would make the next one's
+    tree look changed.
+    """
     commit = _git("rev-parse", "HEAD")
     if commit is None:
         return {"commit": None, "dirty": None, "diff": None, "diff_sha256": None}
-    diff = _git("diff", "HEAD") or ""
+    diff = _git("diff", "HEAD", "--", ".", ":!reports") or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return {"commit": commit.strip(), "dirty": bool(diff), "diff": diff[:MOST_DIFF], "diff_sha256": digest}
+
+
+def say_commit(git: Mapping[str, Any]) -> str:
+    """Return a commit in words, of what `describe_git` found now or a record holds."""
+    if not git["commit"]:
+        return "no commit (not a checkout)"
+    return f"commit {git['commit'][:12]}{' with uncommitted changes' if git['dirty'] else ''}"
+
+
+def provenance(command: str, runs: int | None = None) -> str:
+    """Return the line that every generated file carries: the command, the commit of the suite, the number of runs."""
+    # It becomes one line of a comment, which an argument must not end.
+    safe = " ".join(command.split()).replace("-->", "-- >")
+    counted = [] if runs is None else [f"{runs} run{'' if runs == 1 else 's'}"]
+    return " · ".join([safe, say_commit(describe_git()), *counted])
 
 
 def _git(*arguments: str) -> str | None:

@@ -41,9 +41,12 @@ from bench.errors import BadInput
 from bench.spec import RunSpec, run_name
 from bench.unfolding import check_unfolding
 
+# Beside the runs of an experiment, when the same run was trained twice to know the noise (`bench.sweep.calibrate`).
+NOISE_FLOOR = "noise_floor.json"
 SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epochs.jsonl", "result.json", "run.lock"
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
 Row = dict[str, Any]
+EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
 # Control characters but tab and line feed, and the marks that turn the direction of writing.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -163,12 +166,34 @@ def printable(value: Any) -> Any:
     return [printable(item) for item in value] if isinstance(value, list) else value
 
 
+def read_noise_floor(folder: Path) -> dict[str, Any] | None:
+    """Return what `noise_floor.json` of an experiment's folder tells, or None where there is none."""
+    return read_json(folder / NOISE_FLOOR) if (folder / NOISE_FLOOR).is_file() else None
+
+
 def read_epochs(path: Path) -> list[Row]:
     """Return the complete rows of an epochs file; a torn last line (the writer was killed) is left out."""
     if not path.is_file():
         return []
     complete, _, _ = path.read_bytes().rpartition(b"\n")
     return [read_row(path, number, line) for number, line in enumerate(complete.split(b"\n"), 1) if line]
+
+
+def scan_targets(path: Path, targets: Sequence[float]) -> list[float | None]:
+    """Return the train seconds after which an epochs file first shows each ascending top-1 target; None for never.
+
+    It may hold hundreds of rows: only the accuracies are scanned, only the rows needed are parsed.
+    """
+    complete = path.read_bytes().rpartition(b"\n")[0] + b"\n"
+    times: list[float | None] = []
+    for match in EVALUATED.finditer(complete):
+        if len(times) == len(targets):
+            break
+        if float(match[1]) >= targets[len(times)]:
+            start, end = complete.rfind(b"\n", 0, match.start()) + 1, complete.find(b"\n", match.end())
+            seconds = json.loads(complete[start:end])["train_seconds"]
+            times += [seconds for target in targets[len(times) :] if float(match[1]) >= target]
+    return times + [None] * (len(targets) - len(times))
 
 
 def read_row(path: Path, number: int, line: bytes) -> Row:

@@ -12,7 +12,7 @@ from bench.audit.published import RUNS_PATH, read_published
 from bench.audit.registry import judge_all
 from bench.audit.report import Report, to_csv, to_markdown
 from bench.cli import OK, make_parser, run_command
-from bench.environment import describe_git
+from bench.environment import describe_git, say_commit
 from bench.errors import BadInput, unknown
 from bench.records import read_runs, write_atomically
 from bench.zoo.golden import read_golden
@@ -42,21 +42,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def commit_line() -> str:
-    """Return which commit of the suite this is, in words."""
-    git = describe_git()
-    if not git["commit"]:
-        return "no commit (not a checkout)"
-    return f"commit {git['commit'][:12]}{' with uncommitted changes' if git['dirty'] else ''}"
-
-
 def make_report(options: argparse.Namespace, command: str) -> Report:
     """Return the judged claims of a command line; raise BadInput for files that cannot be used."""
     claims = read_claims(options.claims)
     runs = read_runs(options.runs) if options.runs else []
     evidence = Evidence({claim.key: claim for claim in claims}, read_published(read_golden(), options.logs), runs)
     judgements = judge_all(chosen(claims, options.table), evidence)
-    return Report(judgements, evidence, command, commit_line())
+    return Report(judgements, evidence, command, say_commit(describe_git()))
 
 
 def chosen(claims: Sequence[Claim], table: str | None) -> Sequence[Claim]:

@@ -1,11 +1,13 @@
 """`python -m bench.figures`: draw figures of run records as PNG and SVG files."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cli import OK, make_parser, run_command
+from bench.environment import provenance
 from bench.errors import BadInput, unknown
 from bench.figures import style
 from bench.figures.registry import FIGURES
@@ -31,12 +33,13 @@ def main(words: Sequence[str]) -> int:
     """Draw the figures, write them, and print their paths."""
     arguments = parse(words)
     source = load_source(arguments)
+    origin = provenance(f"python -m bench.figures {shlex.join(words)}", source.runs)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with style.styled():
             for name in arguments.names or FIGURES:
                 for file, figure in FIGURES[name](source.conditions):
-                    print(*style.save(figure, arguments.out, file), sep="\n")
+                    print(*style.save(figure, arguments.out, file, origin), sep="\n")
     except OSError as error:
         raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
     for note in source.notes():

@@ -100,11 +100,11 @@ def add_footer(figure: Figure, lines: Sequence[str]) -> None:
     figure.supxlabel("\n".join(lines), fontsize=SMALL, color="#444444", x=0.01, ha="left")
 
 
-def save(figure: Figure, folder: Path, name: str, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """Write a figure in each format, without a date or a version, and return the paths."""
+def save(figure: Figure, folder: Path, name: str, origin: str, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """Write a figure in each format, with its origin in the file's description, without a date; return the paths."""
     paths = []
     for form in formats:
         path = folder / f"{name}.{form}"
-        figure.savefig(path, dpi=DPI, metadata=UNDATED[form])
+        figure.savefig(path, dpi=DPI, metadata={**UNDATED[form], "Description": origin})
         paths.append(path)
     return paths

@@ -1,11 +1,13 @@
 """Write `reports/speed.md` from the numbers of measurements: `python -m bench.speed report reports/speed/*.json`."""
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.cli import OK, make_parser
+from bench.environment import provenance, say_commit
 from bench.errors import BadInput, unknown
 from bench.speed import augment
 from bench.speed.scaling import scaling_table
@@ -36,10 +38,9 @@ def read_numbers(path: Path) -> Numbers:
 def section(path: Path) -> str:
     """Return one file of numbers as a section: its title, the command and the commit that made it, and its table."""
     numbers = read_numbers(path)
-    git = numbers["environment"]["git"]
-    commit = f"{(git['commit'] or 'none')[:12]}{' with changes' if git['dirty'] else ''}"
+    commit = say_commit(numbers["environment"]["git"])
     title = path.stem.replace("_", " ").capitalize()
-    return f"## {title}\n\n`{numbers['command']}` (commit {commit})\n\n{TABLES[numbers['measurement']](numbers)}\n"
+    return f"## {title}\n\n`{numbers['command']}` ({commit})\n\n{TABLES[numbers['measurement']](numbers)}\n"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: print)")
     options = parser.parse_args(arguments)
     notes = [options.notes.read_text(encoding="utf-8").rstrip() + "\n"] if options.notes else []
-    head = f"<!-- python -m bench.speed report {' '.join(arguments)} -->\n# Speed\n"
+    head = f"<!-- {provenance('python -m bench.speed report ' + shlex.join(arguments))} -->\n# Speed\n"
     text = "\n".join([head, *notes, *(section(path) for path in options.files)])
     if options.out:
         options.out.write_text(text, encoding="utf-8")

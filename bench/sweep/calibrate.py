@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.records import read_json, run_directory, to_json, write_atomically
+from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json, write_atomically
 from bench.sweep.states import find_record
 from bench.sweep.suite import PlannedRun, Suite
 
-FILE = "noise_floor.json"
 QUANTITIES = ("seconds.train", "seconds.total", "images_per_second")
 WHAT = "A/A calibration: one run trained twice; relative_difference = |a - b| / mean(a, b)"
 
@@ -73,9 +72,10 @@ def pick(result: Mapping[str, Any], path: str) -> float | None:
 
 def record_noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
     """Write the noise floor once both runs have finished, and return it; that of the same two runs is left as it is."""
-    path = suite.folder / FILE
-    if path.is_file() and read_json(path).get("runs") == [run.name for run in pair]:
-        return read_json(path)
+    path = suite.folder / NOISE_FLOOR
+    known = read_noise_floor(suite.folder)
+    if known is not None and known.get("runs") == [run.name for run in pair]:
+        return known
     content = noise_floor(suite, pair, load)
     if content is not None:
         suite.folder.mkdir(parents=True, exist_ok=True)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.cli import OK, make_parser, run_command
+from bench.environment import provenance
 from bench.errors import BadInput, unknown
 from bench.tables.cells import Table
-from bench.tables.measures import Options
+from bench.tables.measures import TIMES, Options
 from bench.tables.page import make_page
 from bench.tables.registry import TABLES, WITHOUT_RUNS
 from bench.tables.render_csv import render_csv
@@ -56,7 +57,15 @@ def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
     """Return the tables that were asked for, each with the lines on what it leaves out."""
     options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
     tables = [TABLES[name](source.conditions, options) for name in arguments.names or TABLES]
-    return [replace(table, notes=(*table.notes, *source.notes())) for table in tables]
+    return [
+        replace(table, notes=(*table.notes, *(source.noise if has_times(table) else ()), *source.notes()))
+        for table in tables
+    ]
+
+
+def has_times(table: Table) -> bool:
+    """Tell whether a table has a column of times or speeds."""
+    return any(column.key in TIMES or column.key.startswith("minutes_to_") for column in table.columns)
 
 
 def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:
@@ -67,17 +76,6 @@ def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:
     if arguments.format == "csv" and len(tables) > 1:
         texts = [f"# {table.name}\n{text}" for table, text in zip(tables, texts, strict=True)]
     return "\n".join(texts)
-
-
-def provenance(words: Sequence[str], runs: int) -> str:
-    """Return the line at the head of a file: the command, the commit of the suite, and the number of runs."""
-    from bench.environment import describe_git  # imported here: it asks git, and only files need it
-
-    git = describe_git()
-    commit = f"{(git['commit'] or 'none')[:12]}{' with changes' if git['dirty'] else ''}"
-    # An argument must not end the comment that this line becomes.
-    command = " ".join(shlex.join(words).split()).replace("-->", "-- >")
-    return f"python -m bench.tables {command} · commit {commit} · {runs} runs"
 
 
 def write(tables: Sequence[Table], arguments: argparse.Namespace, head: str) -> None:
@@ -100,7 +98,7 @@ def main(words: Sequence[str]) -> int:
     source = Source((), 0) if needs_none else load_source(arguments)
     tables = build_tables(source, arguments)
     if arguments.out:
-        write(tables, arguments, provenance(words, source.runs))
+        write(tables, arguments, provenance(f"python -m bench.tables {shlex.join(words)}", source.runs))
     else:
         print(show(tables, arguments), end="")
     return OK

@@ -6,6 +6,7 @@ from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
 from bench.tables.conditions import RANKED_TOGETHER, Condition, blocks_of, common_facets
+from bench.tables.health import has_band, health_notes
 from bench.tables.pareto import pareto_front
 
 HEADLINE = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
@@ -87,7 +88,11 @@ def ranked_table(
         rows = [
             Row(
                 {"rank": rank_cell(place, condition.runs), **m.measure(condition, shown)},
-                (*notes.recipe_notes(condition, common, ignore), *networks.get(condition.runs, ())),
+                (
+                    *notes.recipe_notes(condition, common, ignore),
+                    *networks.get(condition.runs, ()),
+                    *(health_notes(condition) if m.HEALTH in shown else ()),
+                ),
             )
             for (condition, _), place in zip(ordered, places, strict=True)
         ]
@@ -102,13 +107,16 @@ def block_items(conditions: Sequence[Condition], options: m.Options) -> list[tup
 
 
 def comparison(conditions: Sequence[Condition], options: m.Options) -> Table:
-    """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1."""
+    """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1.
+
+    Full-length runs of a known recipe are marked by what others reached with it (`bench.health`).
+    """
     return ranked_table(
         "comparison",
         "Comparison of models",
         conditions,
         options,
-        COMPARISON,
+        (*COMPARISON, m.HEALTH) if has_band(conditions) else COMPARISON,
         by="top1",
         remarks=(HEADLINE, CONVENTIONS),
     )

@@ -16,6 +16,7 @@ from bench.tables.cells import (
     words,
 )
 from bench.tables.conditions import Condition, stem_of
+from bench.tables.health import health_cell
 
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
 
@@ -52,11 +53,15 @@ PER_FLOPS = column("top1_per_mflop", "%/MFLOP", 3)
 PER_HOUR = column("top1_per_h", "%/train h", 1, kind="interval")
 OWN = column("own_design", "Own", kind="words")
 STEM = column("stem", "Stem", kind="words")
+HEALTH = column("health", "Health", kind="words")
 MACHINE = column("machine", "Machine", kind="words")
 EVALUATION = column("eval_h", "Eval (h)", 3, wide=True)
 TOTAL = column("total_h", "Total (h)", 3)
 DEVICE_HOURS = column("device_h", "Device-hours", 3)
 TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
+
+# The columns that a machine's noise is in.
+TIMES = frozenset({"train_h", "eval_h", "total_h", "device_h", "images_per_s", "top1_per_h"})
 
 
 def devices(condition: Condition) -> int:
@@ -93,6 +98,7 @@ MEASURES: dict[str, Callable[[Condition], Cell]] = {
     "top1_per_h": lambda c: ratio_cell(c, "top1", "seconds.train", 1 / HOUR),
     "own_design": lambda c: words("yes" if c.first["model"].get("own_design") else "no"),
     "stem": lambda c: words(stem_of(c.spec)),
+    "health": health_cell,
     "machine": machine_cell,
 }
 

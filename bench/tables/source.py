@@ -1,16 +1,24 @@
 """Where the records come from: a runs folder, or a project of Weights & Biases; and what of them may be in a table."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BadInput, unknown
-from bench.records import RunRecord, read_runs
+from bench.records import RunRecord, read_noise_floor, read_runs
 from bench.tables.cells import Phrase
 from bench.tables.conditions import Condition, group_runs
+from bench.tables.notes import joined
 
 MOST_NAMED = 20
+# A quantity of a noise floor → how a table says by how much it differed.
+QUANTITIES = {
+    "seconds.train": "{} in train time",
+    "seconds.total": "{} in total time",
+    "images_per_second": "{} in images/s",
+}
 START = "train one first, for example: composer bench/train.py -f yamls/resnet_20.yaml"
 
 
@@ -23,6 +31,8 @@ class Source:
     unfinished: Sequence[str] = ()
     miscounted: Sequence[str] = ()
     repeated: Sequence[str] = ()
+    # The noise floors of the experiments whose runs are shown, in words.
+    noise: tuple[Phrase, ...] = ()
 
     def notes(self) -> tuple[Phrase, ...]:
         """Return the lines below each table that name the runs which are not in it."""
@@ -74,7 +84,26 @@ def make_source(records: Sequence[RunRecord], where: str, experiment: str | None
         unfinished=[describe_unfinished(record) for record in chosen if not record.finished],
         miscounted=[record.run_id for record in finished if not counts_agree(record)],
         repeated=repeated,
+        noise=noise_floors(exact),
     )
+
+
+def noise_floors(records: Sequence[RunRecord]) -> tuple[Phrase, ...]:
+    """Return a line for each experiment that holds the noise of its times: the same run trained twice."""
+    folders = dict.fromkeys(record.path.parent for record in records)
+    found = ((folder, read_noise_floor(folder)) for folder in folders)
+    return tuple(noise_line(folder.name, content) for folder, content in found if content is not None)
+
+
+def noise_line(experiment: str, content: Mapping[str, Any]) -> Phrase:
+    """Return a noise floor in words; raise BadInput when it holds no relative differences."""
+    differences = content.get("relative_difference")
+    if not isinstance(differences, Mapping) or not all(isinstance(v, float | int) for v in differences.values()):
+        raise BadInput(f"{experiment}/noise_floor.json: key 'relative_difference': numbers by quantity are expected")
+    parts = tuple(
+        Phrase(QUANTITIES[key], (f"{100 * value:.1f} %",)) for key, value in differences.items() if key in QUANTITIES
+    )
+    return Phrase("Noise floor of times: one run trained twice differed by {} ({})", (joined(parts), experiment))
 
 
 def counts_agree(record: RunRecord) -> bool:

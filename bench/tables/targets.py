@@ -1,11 +1,9 @@
 """The time-to-accuracy table: how long training took to reach an accuracy for the first time."""
 
-import json
-import re
 from collections.abc import Sequence
 
 from bench import stats
-from bench.records import EPOCHS, RunRecord
+from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
@@ -15,30 +13,16 @@ from bench.tables.conditions import Condition, blocks_of, common_facets
 TARGETS = (40.0, 50.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
 COMPARED = ("dataset", "split", "machine")
-EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
 MINUTE = 1 / 60
 SOME = "reached by {} of {} runs"
 ALL = Phrase("Train minutes until an evaluation first showed the target top-1; a mean only if every run got there.")
 
 
 def first_times(record: RunRecord, targets: Sequence[float]) -> list[float | None]:
-    """Return the seconds of training after which a run was first seen at each ascending target; None for never.
-
-    A run's epochs file may hold hundreds of rows: only the accuracies are scanned, only the rows needed are parsed.
-    """
+    """Return the seconds of training after which a run was first seen at each ascending target; None for never."""
     if "epochs" in record.__dict__ or not (record.path / EPOCHS).is_file():
         return first_times_of_rows([(row["eval_top1"], row["train_seconds"]) for row in record.epochs], targets)
-    content = (record.path / EPOCHS).read_bytes()
-    content = content[: content.rfind(b"\n") + 1]
-    times: list[float | None] = []
-    for match in EVALUATED.finditer(content):
-        if len(times) == len(targets):
-            break
-        if float(match[1]) >= targets[len(times)]:
-            start, end = content.rfind(b"\n", 0, match.start()) + 1, content.find(b"\n", match.end())
-            seconds = json.loads(content[start:end])["train_seconds"]
-            times += [seconds for target in targets[len(times) :] if float(match[1]) >= target]
-    return times + [None] * (len(targets) - len(times))
+    return scan_targets(record.path / EPOCHS, targets)
 
 
 def first_times_of_rows(rows: Sequence[tuple[float | None, float]], targets: Sequence[float]) -> list[float | None]:

@@ -26,6 +26,7 @@ HEADINGS = {
     "%/train h": "准确率/训练小时",
     "Own": "自主设计",
     "Stem": "Stem",
+    "Health": "健康度",
     "Machine": "设备",
     "Device-hours": "设备小时",
     "Training PFLOP": "训练 PFLOP",
@@ -74,6 +75,13 @@ WORDS = {
     "not tested": "未检验",
     "settled": "已确定",
     "more than {}": "多于 {}",
+    "healthy": "正常",
+    "low": "偏低",
+    "suspicious": "可疑",
+    "below": "低于",
+    "above": "高于",
+    "light": "轻量",
+    "deck": "演示文稿",
     "params": "参数量",
     "MACs": "MACs",
     "time": "时间",
@@ -99,6 +107,8 @@ WORDS = {
     "with {}": "加 {}",
     "without {}": "去掉 {}",
     "with {}, without {}": "加 {}，去掉 {}",
+    "{} {}": "{} {}",
+    "{} {:g}": "{} {:g}",
     "{}: {}": "{}：{}",
 }
 REASONS = {
@@ -174,6 +184,14 @@ LINES = {
     "Read off the built networks (python -m bench.zoo.components --update); one block stands for all.": (
         "由构建好的网络读出 (python -m bench.zoo.components --update)；以一个模块代表全部。"
     ),
+    "health: usual top-1 {} under the {} recipe; source: {}": "健康度：{1}方案下通常的 Top-1 为 {0}；来源：{2}",
+    "health: usual top-1 {} under the {} recipe, suspicious {}; source: {}": (
+        "健康度：{1}方案下通常的 Top-1 为 {0}，{2} 则可疑；来源：{3}"
+    ),
+    "Noise floor of times: one run trained twice differed by {} ({})": "时间的噪声水平：同一次运行训练两遍相差 {} ({})",
+    "{} in train time": "训练时间 {}",
+    "{} in total time": "总时间 {}",
+    "{} in images/s": "图像/秒 {}",
     "Unfinished, not in the table ({}): {}": "未完成，不在表中 ({})：{}",
     "Left out, evaluated on another number of images than the split has ({}): {}": (
         "已排除，评估图像数与划分不符 ({})：{}"

@@ -12,9 +12,10 @@ import pytest
 
 from bench import stats
 from bench.cli import BAD_INPUT, OK, run_command
+from bench.environment import provenance
 from bench.errors import BadInput
 from bench.records import FAILED, RESULT, read_runs
-from bench.tables.__main__ import main, provenance
+from bench.tables.__main__ import main
 from bench.tables.cells import Row, Table
 from bench.tables.conditions import group_runs
 from bench.tables.measures import Options
@@ -415,14 +416,14 @@ def test_files_say_where_they_come_from(deck_runs: Path, tmp_path: Path) -> None
 
 
 def test_an_argument_cannot_end_the_comment_at_the_head() -> None:
-    head = provenance(["--runs", "a\nb --><script>"], 3)
+    head = provenance("python -m bench.tables --runs 'a\nb --><script>'", 3)
     assert "\n" not in head
     assert "-->" not in head
 
 
 def test_analysis_imports_neither_torch_nor_plotting(deck_runs: Path) -> None:
     code = (
-        "import sys; from bench.tables.__main__ import main, provenance; "
+        "import sys; from bench.environment import provenance; from bench.tables.__main__ import main; "
         f"main(['--runs', {str(deck_runs)!r}]); "
         "print([n for n in ('torch', 'composer', 'matplotlib', 'pandas', 'scipy.stats', 'wandb') if n in sys.modules])"
     )

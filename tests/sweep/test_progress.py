@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from bench.cli import run_command
+from bench.records import NOISE_FLOOR
 from bench.sweep.__main__ import main
-from bench.sweep.calibrate import FILE, calibration_runs, record_noise_floor, relative_difference
+from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
 from bench.sweep.locks import Claim, claim_of, is_trained
 from bench.sweep.machine import Slot
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
@@ -155,7 +156,7 @@ def test_a_suite_for_timing_starts_with_the_same_run_twice_and_records_the_noise
     assert [start["run"] for start in starts] == [plan.runs[0].label] * 3 + [plan.runs[1].label]
     # One at a time, with every core.
     assert {len(start["cores"]) for start in starts} == {len(starts[0]["cores"])}
-    floor = json.loads((runs / "trial" / FILE).read_text())
+    floor = json.loads((runs / "trial" / NOISE_FLOOR).read_text())
     assert floor["runs"] == [f"trial-aa{number}/{plan.runs[0].label}" for number in (1, 2)]
     assert floor["values"]["seconds.train"] == [4.0, 4.0]
     assert floor["relative_difference"] == {"seconds.train": 0.0, "seconds.total": 0.0, "images_per_second": 0.0}

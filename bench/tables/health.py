@@ -1,0 +1,51 @@
+"""How healthy finished full-length runs look: the words of a column, and the footnote that says by which band."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.health import Band, Mark, check_health, find_band
+from bench.tables.cells import Cell, Phrase
+from bench.tables.conditions import Condition
+
+NO_WORDS = Cell(text=Phrase(""))
+# Worst first: what needs a look is said first.
+MARKS: tuple[Mark, ...] = ("suspicious", "low", "healthy")
+
+
+def has_band(conditions: Sequence[Condition]) -> bool:
+    """Tell whether any condition's model and recipe have a band."""
+    return any(find_band(condition.spec) is not None for condition in conditions)
+
+
+def health_cell(condition: Condition) -> Cell:
+    """Return the mark of a condition's runs, with their number where they differ; empty without a band."""
+    if find_band(condition.spec) is None:
+        return NO_WORDS
+    counts = Counter(check_health(record).mark for record in condition.records)
+    found = [(mark, counts[mark]) for mark in MARKS if counts[mark]]
+    if len(found) == 1:
+        return Cell(text=Phrase(found[0][0]))
+    parts = tuple(Phrase("{} {}", (number, Phrase(mark))) for mark, number in found)
+    return Cell(text=Phrase(", ".join(["{}"] * len(parts)), parts), runs=condition.runs)
+
+
+def health_notes(condition: Condition) -> tuple[Phrase, ...]:
+    """Return the footnote on the band that a condition's runs are marked by, none without a band."""
+    band = find_band(condition.spec)
+    return (band_note(band),) if band else ()
+
+
+def band_note(band: Band) -> Phrase:
+    """Return a band in words: what is usual, what is suspicious, and where that comes from."""
+    usual = (f"{band.low:g}–{band.high:g}", Phrase(band.recipe))
+    limits = [
+        Phrase("{} {:g}", (Phrase(word), limit))
+        for word, limit in (("below", band.suspicious_below), ("above", band.suspicious_above))
+        if limit is not None
+    ]
+    if not limits:
+        return Phrase("health: usual top-1 {} under the {} recipe; source: {}", (*usual, Phrase(band.source)))
+    beyond = Phrase(", ".join(["{}"] * len(limits)), tuple(limits))
+    return Phrase(
+        "health: usual top-1 {} under the {} recipe, suspicious {}; source: {}", (*usual, beyond, Phrase(band.source))
+    )
