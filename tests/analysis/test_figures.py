@@ -83,6 +83,7 @@ def test_files_are_the_same_each_time_and_bear_their_origin_and_no_date(deck_run
         assert b"python -m bench.figures accuracy_comparison" in content
         assert b"75 runs" in content
         assert b"<dc:date>" not in content
+        assert b"matplotlib version" not in content.lower()
 
 
 def test_every_run_and_figure_is_drawn_without_a_display(ablation_runs: Path, tmp_path: Path) -> None:
