@@ -82,7 +82,8 @@ def finally_deaf(code: int) -> int:
 class StopSignals:
     """While entered, SIGTERM and SIGINT only ask for a stop; `received` is the first one's number, 0 before it.
 
-    A second SIGINT stops at once, as KeyboardInterrupt. Signals go to the main thread: enter it there.
+    A second SIGINT stops at once, as KeyboardInterrupt. Signals go to the main thread: enter it there. It may be
+    entered again while it is: what is built in between, such as Composer's engine, may have taken the signals.
     """
 
     NUMBERS = (signal.SIGTERM, signal.SIGINT)
@@ -91,17 +92,18 @@ class StopSignals:
         """Wait for no signal yet."""
         self.received = 0
         self._interrupts = 0
-        self._before: dict[int, Any] = {}
+        self._before: list[dict[int, Any]] = []
 
     def __enter__(self) -> "StopSignals":
         """Take the signals over."""
-        self._before = {number: signal.signal(number, self._handle) for number in self.NUMBERS}
+        self._before.append({number: signal.signal(number, self._handle) for number in self.NUMBERS})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        """Give the signals back, but those that `finally_deaf` has closed the ears to."""
+        for number, handler in self._before.pop().items():
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Remember the first signal; stop at once at the second SIGINT."""
@@ -112,7 +114,7 @@ class StopSignals:
             self.received = number
             # Written past Python's buffers: a handler may run in the middle of a print.
             name = signal.Signals(number).name
-            os.write(2, f"{name}: stopping at the end of this step or evaluation, with a checkpoint\n".encode())
+            os.write(2, f"{name}: stopping at the end of the next step or evaluation, with a checkpoint\n".encode())
 
 
 class PeerWatch:

@@ -22,7 +22,7 @@ from bench.environment import describe_environment
 from bench.errors import BadInput
 from bench.records import RESULT, RunWriter, read_failure, run_directory
 from bench.spec import RunSpec
-from bench.stopping import RunStopped, describe_failure, finally_deaf, guarded
+from bench.stopping import RunStopped, StopSignals, describe_failure, finally_deaf, guarded
 
 SECONDS_FOR_RANK_ZERO_TO_SPEAK = 3.0
 
@@ -76,15 +76,17 @@ def run(spec: RunSpec, writer: RunWriter) -> int:
     dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
     check_batch_size(spec.batch_size, 1, len(dataset.train))
     environment = describe_environment()
-    if rank() == 0:
-        writer.claim(spec, environment)
-    try:
-        with guarded(writer, rank(), world_size()):
-            from bench.engines.composer import fit, start_clock
+    # From the claim on a signal leaves a run that can go on, also one that comes while Composer is being imported.
+    with StopSignals() as stop:
+        if rank() == 0:
+            writer.claim(spec, environment)
+        try:
+            with guarded(writer, rank(), world_size()):
+                from bench.engines.composer import fit, start_clock
 
-            result = fit(spec, dataset, writer, environment, start_clock(process_started(), time.time()))
-    finally:
-        writer.release()
+                result = fit(spec, dataset, writer, environment, start_clock(process_started(), time.time()), stop)
+        finally:
+            writer.release()
     if rank() == 0:
         print(
             f"{writer.path}: top-1 {result['top1']:.2f}, top-5 {result['top5']:.2f}, {result['seconds']['train']:.0f} s"

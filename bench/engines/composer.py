@@ -143,17 +143,18 @@ def fit(
     writer: RunWriter,
     environment: dict[str, Any],
     clock: Clock,
+    stop: StopSignals,
     watchers: Sequence[Callback] = (),
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
-    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase; `watchers` are called
-    after our own callbacks (`bench.speed` measures with one). Raises RunStopped for a run that a signal or its numbers
-    ended, and whatever training raises; the directory then stays unfinished.
+    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase; a signal that `stop`
+    has received, even before, ends the run after its next step; `watchers` are called after our own callbacks
+    (`bench.speed` measures with one). Raises RunStopped for a run that a signal or its numbers ended, and whatever
+    training raises; the directory then stays unfinished.
     """
     machine = find_machine(spec)
     first = machine.shard.rank == 0
-    stop = StopSignals()
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
     cost = CostCallback(image_shape(dataset))
     identity = identify(spec, machine.shard.world_size)

@@ -24,6 +24,7 @@ from bench.errors import unknown
 from bench.speed.command import add_json, add_models, check, publish
 from bench.speed.isolated import in_own_process
 from bench.speed.step_table import step_table
+from bench.stopping import StopSignals
 
 EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --json step.json"
 DECLARED = "default"
@@ -95,7 +96,7 @@ def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
         watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=sides.wait_for(device))
         try:
             environment, clock = describe_environment(), start_clock(time.time(), time.time())
-            fit(spec, dataset, RunWriter(run_directory(spec)), environment, clock, [watcher])
+            fit(spec, dataset, RunWriter(run_directory(spec)), environment, clock, StopSignals(), [watcher])
         except Measured:
             pass
     peaks = [sides.gflops_of_peak(seconds, watcher.steps) for seconds in watcher.seconds.pop("peak")]

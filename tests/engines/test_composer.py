@@ -15,6 +15,7 @@ from bench.engines.composer import fit, start_clock
 from bench.environment import describe_environment
 from bench.records import RunWriter, read_run, run_directory
 from bench.results import best_epoch
+from bench.stopping import StopSignals
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
 
@@ -30,7 +31,7 @@ def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
     writer = RunWriter(run_directory(spec))
     writer.claim(spec, describe_environment())
     try:
-        return fit(spec, dataset, writer, describe_environment(), start_clock(time.time(), time.time()))
+        return fit(spec, dataset, writer, describe_environment(), start_clock(time.time(), time.time()), StopSignals())
     finally:
         writer.release()
 

@@ -1,0 +1,1 @@
+"""Runs that are interrupted, and what goes wrong around them."""
