@@ -73,6 +73,9 @@ def test_the_offline_wandb_run_can_be_read_back(two_ranks: tuple[RunRecord, str]
     assert summary["top1"] == record.result["top1"]
     measured = [row["eval/top1"] for row in history if "eval/top1" in row]
     assert measured == [row["eval_top1"] for row in record.epochs]
+    # What is logged at every step is sampled, and not lost.
+    sampled = [row["time/batch"] for row in history if "time/batch" in row]
+    assert 1 < len(sampled) < record.result["training"]["steps"]
 
 
 def read_wandb(path: Path) -> tuple[dict, list[dict], dict]:

@@ -31,6 +31,7 @@ from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
 from bench.engines.classifier import Classifier
 from bench.engines.compiling import compile_network, trial_batch
+from bench.engines.memory import keep_freed_memory
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
 from bench.engines.resume import identify, resume
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
@@ -57,12 +58,13 @@ class Machine:
 
 
 def find_machine(spec: RunSpec) -> Machine:
-    """Return device, rank and threads of this process, and set the threads: the launcher leaves them unset."""
+    """Return device, rank and threads of this process; set the threads, which the launcher leaves unset, and malloc."""
     device = spec.device if spec.device != "auto" else ("gpu" if torch.cuda.is_available() else "cpu")
     if device == "gpu":
         torch.cuda.set_device(dist.get_local_rank())
     threads = spec.threads or max(1, usable_cores() // dist.get_local_world_size())
     torch.set_num_threads(threads)
+    keep_freed_memory()
     return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads)
 
 

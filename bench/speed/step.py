@@ -81,6 +81,7 @@ def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     from bench.records import RunWriter, run_directory
     from bench.speed import sides
     from bench.speed.alternation import Alternation, Measured
+    from bench.speed.common import common_loop
 
     chosen = MODES[mode]
     words = [*(chosen.words if chosen else []), f"batch_size={plan.batch}", f"threads={plan.threads}"]
@@ -90,7 +91,7 @@ def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
         device, dataset = find_machine(spec).torch_device, load_dataset(plan.data)
         others = {
             "ceiling": sides.ceiling(spec, dataset, device, compiled=spec.compile),
-            **({"common": sides.common_loop(spec, dataset, device)} if plan.common else {}),
+            **({"common": common_loop(spec, dataset, device)} if plan.common else {}),
             "peak": sides.peak(spec.precision, device),
         }
         watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=sides.wait_for(device))
