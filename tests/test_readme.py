@@ -71,6 +71,7 @@ def cut_short(words: list[str]) -> list[str]:
 def test_other_commands(command: str, small_data: Path, runs: Path, tmp_path: Path) -> None:
     """Each runs on what the training commands above left; only the download needs a network that tests do not have."""
     (tmp_path / "runs").symlink_to(runs)
+    (tmp_path / "yamls").symlink_to(REPOSITORY / "yamls")
     shutil.copytree(REPOSITORY / "reports", tmp_path / "reports")
     environment = {**os.environ, "BENCH_DATA": str(small_data), "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
     words = cut_short(shlex.split(command))
