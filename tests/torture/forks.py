@@ -1,5 +1,6 @@
 """Start training processes as forks of one that has imported everything: a run then costs its training alone."""
 
+import math
 import mmap
 import os
 import signal
@@ -18,6 +19,8 @@ from tests.torture.points import Points
 
 # Imported for the forks' sake: each would otherwise spend ten seconds on it.
 FIT = bench.engines.composer.fit
+# Seconds that Composer's launcher gives the processes of a run that are asked to end.
+LAUNCHER_PATIENCE = 30.0
 PHASES = ("before the clock", "none", *bench.clock.PHASES)
 
 
@@ -120,14 +123,21 @@ def start_ranks(
 
 
 def wait(forks: Sequence[Fork], timeout: float) -> list[int]:
-    """Return the exit codes; as the launcher does, ask the rest to end once one has failed. Fail after the timeout."""
-    asked = False
+    """Return the exit codes; as the launcher does, ask the rest to end once one has failed, and kill them 30 s later.
+
+    A process that waits for its killed peer in torch's rendezvous hears no signal. Fail after the timeout.
+    """
+    asked, patience = False, math.inf
     end = time.monotonic() + timeout
     while any(fork.poll() is None for fork in forks):
         if not asked and any(fork.poll() not in (None, 0) for fork in forks):
-            asked = True
+            asked, patience = True, time.monotonic() + LAUNCHER_PATIENCE
             for fork in forks:
                 fork.kill(signal.SIGTERM)
+        if time.monotonic() > patience:
+            patience = math.inf
+            for fork in forks:
+                fork.kill()
         if time.monotonic() > end:
             for fork in forks:
                 fork.kill()
