@@ -105,6 +105,29 @@ class StopSignals:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, handler)
 
+    @contextmanager
+    def bounded(self, seconds: float = SECONDS_TO_END) -> Iterator[None]:
+        """While entered, let a signal that came end the process some seconds later, unless this is left before.
+
+        For calls in which Python runs no handler and that may last minutes, as torch's rendezvous with a dead process.
+        """
+        left = threading.Event()
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        before = signal.set_wakeup_fd(writer)
+        if self.received:
+            os.write(writer, bytes([self.received]))
+        thread = threading.Thread(target=_end_later, args=(reader, left, seconds), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            left.set()
+            signal.set_wakeup_fd(before)
+            os.close(writer)
+            thread.join()
+            os.close(reader)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         """Remember the first signal; stop at once at the second SIGINT."""
         self._interrupts += number == signal.SIGINT
@@ -115,6 +138,15 @@ class StopSignals:
             # Written past Python's buffers: a handler may run in the middle of a print.
             name = signal.Signals(number).name
             os.write(2, f"{name}: stopping at the end of the next step or evaluation, with a checkpoint\n".encode())
+
+
+def _end_later(reader: int, left: threading.Event, seconds: float) -> None:
+    """Read signals' numbers until the pipe is closed; end this process so long after one that asks for a stop."""
+    while number := int.from_bytes(os.read(reader, 1)):
+        if number in StopSignals.NUMBERS and not left.wait(seconds):
+            name = signal.Signals(number).name
+            os.write(2, f"stopped by {name} while waiting for the run's other processes. {AGAIN}\n".encode())
+            os._exit(128 + number)
 
 
 class PeerWatch:

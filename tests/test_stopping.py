@@ -46,6 +46,34 @@ def test_a_second_ctrl_c_stops_at_once() -> None:
         assert stop.received == signal.SIGINT
 
 
+RENDEZVOUS = """
+import os, signal, sys, threading
+from torch.distributed import TCPStore
+from bench.stopping import StopSignals
+
+with StopSignals() as stop:
+    if sys.argv[1] == "before":
+        os.kill(os.getpid(), signal.SIGTERM)
+    else:
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    with stop.bounded(seconds=0.5):
+        TCPStore("127.0.0.1", 0, 2, True, wait_for_workers=sys.argv[1] != "left")
+    threading.Event().wait(2)
+    print("went on", stop.received, signal.set_wakeup_fd(-1))
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "printed"), [("before", 143, ""), ("during", 143, ""), ("left", 0, "went on 15 -1\n")]
+)
+def test_a_rendezvous_with_nobody_ends_by_a_signal(when: str, code: int, printed: str) -> None:
+    """A real one, which hears no Python handler; once it is over a signal only asks for a stop again."""
+    command = [sys.executable, "-c", RENDEZVOUS, when]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (code, printed), done.stderr
+    assert ("stopped by SIGTERM while waiting" in done.stderr) == bool(code)
+
+
 def test_exit_codes_are_those_of_shells() -> None:
     assert [Interrupted(number, "x").exit_code for number in (signal.SIGTERM, signal.SIGINT)] == [143, 130]
     assert "Run the same command again" in str(Interrupted(signal.SIGINT, "checkpoints/a.pt"))

@@ -162,6 +162,9 @@ def fit(
     identity = identify(spec, machine.shard.world_size)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver, *watchers]
+    if machine.shard.world_size > 1:
+        with stop.bounded():
+            dist.initialize_dist(machine.device)
     trainer = build_trainer(spec, dataset, machine, callbacks, writer)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:

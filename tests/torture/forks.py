@@ -1,6 +1,5 @@
 """Start training processes as forks of one that has imported everything: a run then costs its training alone."""
 
-import math
 import mmap
 import os
 import signal
@@ -19,7 +18,7 @@ from tests.torture.points import Points
 
 # Imported for the forks' sake: each would otherwise spend ten seconds on it.
 FIT = bench.engines.composer.fit
-# Seconds that Composer's launcher gives the processes of a run that are asked to end.
+# Seconds that Composer's launcher gives processes that it has asked to end.
 LAUNCHER_PATIENCE = 30.0
 PHASES = ("before the clock", "none", *bench.clock.PHASES)
 
@@ -123,24 +122,20 @@ def start_ranks(
 
 
 def wait(forks: Sequence[Fork], timeout: float) -> list[int]:
-    """Return the exit codes; as the launcher does, ask the rest to end once one has failed, and kill them 30 s later.
+    """Return the exit codes; as the launcher does, ask the rest to end once one has failed.
 
-    A process that waits for its killed peer in torch's rendezvous hears no signal. Fail after the timeout.
+    Raises TimeoutError after the timeout, and when one that was asked has not ended by when the launcher would kill it.
     """
-    asked, patience = False, math.inf
+    asked = False
     end = time.monotonic() + timeout
     while any(fork.poll() is None for fork in forks):
         if not asked and any(fork.poll() not in (None, 0) for fork in forks):
-            asked, patience = True, time.monotonic() + LAUNCHER_PATIENCE
+            asked, end = True, min(end, time.monotonic() + LAUNCHER_PATIENCE)
             for fork in forks:
                 fork.kill(signal.SIGTERM)
-        if time.monotonic() > patience:
-            patience = math.inf
-            for fork in forks:
-                fork.kill()
         if time.monotonic() > end:
             for fork in forks:
                 fork.kill()
-            raise TimeoutError(f"a run did not end within {timeout:.0f} s")
+            raise TimeoutError(f"a run did not end in time ({timeout:.0f} s, {LAUNCHER_PATIENCE:.0f} s once asked)")
         time.sleep(0.005)
     return [fork.code or 0 for fork in forks]
