@@ -42,7 +42,7 @@ def check_batch_size(batch_size: int, world_size: int, train_samples: int | None
 def reseed(seed: int, step: int, rank: int) -> None:
     """Seed torch, numpy and random from (seed, step, rank), so that a step's dropout or MixUp needs no history."""
     key = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]) >> 1
-    # Not `torch.manual_seed`: without a GPU it formats the whole call stack, for one that may come; 0.5 ms a step.
+    # Not `torch.manual_seed`: without a GPU it formats the whole call stack at every call, for one that may come.
     torch.default_generator.manual_seed(key)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed(key)

@@ -11,8 +11,8 @@ def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks for this process instead of returning them to the system at once.
 
     By default it maps every block of more than 32 MiB anew, whose pages the system then clears one by one as they are
-    first touched: on two CPU cores a fifth of a step of `convnext_tiny`. Returns whether the C library took it; on
-    others than glibc nothing changes. Numbers do not: only addresses do.
+    first touched. Returns whether the C library took it; on others than glibc nothing changes. Numbers do not change
+    anywhere: only addresses do.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -44,8 +44,8 @@ PRIVATE = {
 }
 
 
-# What Composer and its monitors log at every step, up to five times a step, which costs 2 % of a step of ResNet-20
-# (`python -m bench.speed step`). Every tenth step draws the same curve; an epoch's own row is always logged.
+# What Composer and its monitors log at every step, in several calls. Every tenth step draws the same curve at a tenth
+# of the cost; an epoch's own row is always logged.
 STEP_METRICS = ("loss/train/", "time/", "trainer/", "lr-", "memory/")
 EVERY = 10
 

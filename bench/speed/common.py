@@ -62,7 +62,8 @@ def common_loss(network: nn.Module, images: Tensor, labels: Tensor, alpha: float
     """Return the smoothed cross-entropy of a batch, with MixUp of strength `alpha` as its authors' code has it."""
     if alpha is None:
         return F.cross_entropy(network(images), labels, label_smoothing=smoothing)
-    share, partners = float(np.random.default_rng().beta(alpha, alpha)), torch.randperm(len(images))
+    share = float(np.random.beta(alpha, alpha))  # noqa: NPY002 - as such loops do; a generator a step would be slower
+    partners = torch.randperm(len(images), device=images.device)
     logits = network(share * images + (1 - share) * images[partners])
     own, other = (F.cross_entropy(logits, these, label_smoothing=smoothing) for these in (labels, labels[partners]))
     return share * own + (1 - share) * other
