@@ -53,7 +53,7 @@ def test_training_commands(command: str, small_data: Path, runs: Path, monkeypat
 
 
 # Suites are declared as they stand, on the data that tests have, and not trained.
-DRY = ["--dry-run", "models=[resnet_20.yaml]", "data.name=shapes100"]
+DRY = ["models=[resnet_20.yaml]", "data.name=shapes100", "--dry-run"]
 
 
 @pytest.mark.slow
