@@ -31,6 +31,7 @@ from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
 from bench.engines.classifier import Classifier
 from bench.engines.compiling import compile_network, trial_batch
+from bench.engines.dispatch import dispatch_lean
 from bench.engines.memory import keep_freed_memory
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
 from bench.engines.resume import identify, resume
@@ -166,6 +167,7 @@ def fit(
         with stop.bounded():
             dist.initialize_dist(machine.device)
     trainer = build_trainer(spec, dataset, machine, callbacks, writer)
+    dispatch_lean(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from composer.core import Callback, State
 from composer.loggers import Logger
 
-from bench.speed.sides import Side
+from bench.speed.sides import AGAIN_WARM, Side
 
 OURS = "ours"
 WARM_STEPS, SCOUT_STEPS = 3, 2
@@ -19,16 +19,17 @@ class Measured(Exception):
 
 
 def window_steps(seconds_a_step: float, target: float) -> int:
-    """Return how many steps fill a window of so many seconds: one at least, whole groups where steps are short."""
+    """Return how many steps fill a window of so many seconds: one that is long, or whole groups of shorter ones."""
     steps = max(1, round(target / max(seconds_a_step, 1e-6)))
-    return steps if steps < GROUP else -(-steps // GROUP) * GROUP
+    return steps if steps == 1 else -(-steps // GROUP) * GROUP
 
 
 class Alternation(Callback):
     """Time windows of the run's steps, and after each one the other sides' same number of steps; then end the run.
 
-    A window lasts from the end of the others' turn to the end of its last step, so the loader, the events, the
-    callbacks and the logging of those steps are all in it. `seconds[side]` has a figure a round.
+    A window lasts from the end of a step that is thrown away, as it finds the caches as the others left them, to the
+    end of its last step, so the loader, the events, the callbacks and the logging of those steps are all in it.
+    `seconds[side]` has a figure a round.
     """
 
     def __init__(self, sides: Mapping[str, Side], *, rounds: int, target: float, wait: Callable[[], None]) -> None:
@@ -44,7 +45,7 @@ class Alternation(Callback):
         """Count the step; at the end of a window let the others have their turn."""
         self._taken += 1
         if self._taken == 0:
-            self._start()
+            self._began = time.perf_counter()
         elif self._taken == self.steps:
             self._wait()
             self._end_window(time.perf_counter() - self._began)
@@ -62,8 +63,4 @@ class Alternation(Callback):
                 self.seconds[name].append(side(self.steps))
             if len(self.seconds[OURS]) >= self.rounds:
                 raise Measured
-        self._start()
-
-    def _start(self) -> None:
-        """Start a window."""
-        self._taken, self._began = 0, time.perf_counter()
+        self._taken = -AGAIN_WARM

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algorithms.cpu_autocast import keep_float32
 from bench.data.datasets import Dataset
 from bench.engines.compiling import autocast, trial_batch
 from bench.engines.optim import build_optimizer
@@ -16,6 +17,8 @@ from bench.zoo.build import build_model
 # Trains a number of steps and returns the seconds that they took.
 Side = Callable[[int], float]
 PEAK_SIZE = 2048
+# Steps at the start of every turn that are thrown away: they find the caches as another side left them.
+AGAIN_WARM = 1
 
 
 def wait_for(device: torch.device) -> Callable[[], None]:
@@ -24,10 +27,12 @@ def wait_for(device: torch.device) -> Callable[[], None]:
 
 
 def timed(step: Callable[[], object], device: torch.device) -> Side:
-    """Return a side that repeats a step."""
+    """Return a side that repeats a step, after some that are thrown away."""
     wait = wait_for(device)
 
     def side(steps: int) -> float:
+        for _ in range(AGAIN_WARM):
+            step()
         wait()
         began = time.perf_counter()
         for _ in range(steps):
@@ -48,6 +53,8 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: 
     """Return the least a step can cost: forward, loss, backward and update on one batch that is in memory already."""
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, len(dataset.classes), device, channels_last=channels_last)
+    if device.type == "cpu" and spec.precision == "amp_bf16":
+        keep_float32(network)
     if compiled:
         network.compile()
     optimizer = build_optimizer(network, spec.optimizer, fused=True)

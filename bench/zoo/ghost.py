@@ -38,7 +38,7 @@ class GhostBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output, N×w_out×H/stride×W/stride, of a map N×w_in×H×W."""
         y = self.relu(self.norm1(self.ghost1(x)))
-        return self.relu(self.norm2(self.ghost2(y)) + self.shortcut(x))
+        return self.relu(self.norm2(self.ghost2(y)).add_(self.shortcut(x)))
 
 
 def ghost_resnet(num_classes: int, blocks: int, ratio: int = 2) -> nn.Module:

@@ -43,7 +43,7 @@ class InvertedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output, N×w_out×H/stride×W/stride, of a map N×w_in×H×W."""
-        return self.relu(self.drop_path(self.body(x)) + self.shortcut(x))
+        return self.relu(self.drop_path(self.body(x)).add_(self.shortcut(x)))
 
 
 def improved_resnet20_convnext(

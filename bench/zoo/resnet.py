@@ -22,7 +22,7 @@ class BasicBlock(nn.Module):
         """Return the block's output, N×w_out×H/stride×W/stride, of a map N×w_in×H×W."""
         y = self.relu(self.attend1(self.norm1(self.conv1(x))))
         y = self.attend2(self.norm2(self.conv2(y)))
-        return self.relu(self.attend3(y + self.shortcut(x)))
+        return self.relu(self.attend3(y.add_(self.shortcut(x))))
 
 
 def cifar_resnet(num_classes: int, blocks: int) -> nn.Module:
