@@ -28,8 +28,8 @@ class Float32Conv2d(nn.Conv2d):
 def is_slow_in_bfloat16(module: nn.Module) -> bool:
     """Tell whether a module is a convolution that a CPU computes faster in float32 than in bfloat16.
 
-    Depthwise ones whose kernel is larger than 3×3 (1.3 to 3.5 times as fast, forward and backward) or whose stride is
-    above 1 (11 to 19 times): oneDNN of torch 2.7 on Zen 4. At 3×3 and stride 1 bfloat16 is faster, 1.1 to 1.9 times.
+    Depthwise ones whose kernel is larger than 3×3 or whose stride is above 1: `bench.speed depthwise` measures it, and
+    `reports/speed.md` shows it for oneDNN of torch 2.7.
     """
     if type(module) is not nn.Conv2d or module.groups == 1 or module.groups != module.in_channels:
         return False

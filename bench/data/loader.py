@@ -19,6 +19,18 @@ from bench.spec import AugmentationSection
 Batch = tuple[Tensor, Tensor]
 
 
+class TrainBatch(tuple[Tensor, ...]):
+    """(images, labels) that a deep copy shares.
+
+    Composer copies every training batch before its step, for metrics that may want it unchanged; there are none here,
+    and what changes a batch (MixUp, CutOut, …) puts another one in its place.
+    """
+
+    def __deepcopy__(self, memo: object) -> "TrainBatch":
+        """Return the same batch."""
+        return self
+
+
 @dataclass(frozen=True)
 class Shard:
     """Which process this is among those that share a run."""
@@ -104,7 +116,7 @@ class TrainLoader:
             whole = order[batch * self.global_batch_size : (batch + 1) * self.global_batch_size]
             yield whole[self.shard.rank :: self.shard.world_size]
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TrainBatch]:
         """Yield the batches of the current epoch in order, from `first_batch` on."""
         epoch, first, self.first_batch = self.epoch, self.first_batch, 0
         loaded = self.load(itertools.islice(self.batches(epoch), first, None), epoch)
@@ -113,7 +125,7 @@ class TrainLoader:
             reseed(self.seed, epoch * len(self) + batch, self.shard.rank)
             yield next(loaded)
 
-    def load(self, batches: Iterable[Tensor], epoch: int) -> Iterator[Batch]:
+    def load(self, batches: Iterable[Tensor], epoch: int) -> Iterator[TrainBatch]:
         """Yield the augmented images and the labels of batches, each given as the indices of its samples."""
         ahead, now = itertools.tee(batches)
         images = train_batches(
@@ -126,7 +138,8 @@ class TrainLoader:
             std=self.dataset.std,
         )
         for indices, batch in zip(now, images, strict=True):
-            yield layout(batch, self.channels_last), self.labels.index_select(0, indices.to(self.labels.device))
+            labels = self.labels.index_select(0, indices.to(self.labels.device))
+            yield TrainBatch((layout(batch, self.channels_last), labels))
 
 
 class EvalLoader:

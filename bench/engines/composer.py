@@ -98,7 +98,7 @@ def image_shape(dataset: Dataset) -> tuple[int, int, int]:
 
 
 def whole(batch: Any, _: int | float) -> list[Any]:
-    """Return an evaluation batch as the one piece that it is forwarded in."""
+    """Return a batch as the one piece that it is forwarded in: micro-batches are never asked for."""
     return [batch]
 
 
@@ -119,7 +119,7 @@ def build_trainer(
     deadline = [Deadline(seconds)] if seconds else []
     return Trainer(
         model=model,
-        train_dataloader=train,
+        train_dataloader=DataSpec(train, split_batch=whole),
         eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
         eval_interval=spec.eval_interval,
         max_duration=UNREACHABLE if seconds else spec.max_duration,

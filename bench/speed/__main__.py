@@ -1,4 +1,4 @@
-"""Measure speed: `python -m bench.speed augment | step | scaling`, and report it: `python -m bench.speed report`."""
+"""Measure speed: `python -m bench.speed augment | step | scaling | depthwise`; `bench.speed report` reports it."""
 
 import importlib
 import sys
@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "augment": "bench.speed.augment",
     "step": "bench.speed.step",
     "scaling": "bench.speed.scaling",
+    "depthwise": "bench.speed.depthwise",
     "report": "bench.speed.report",
 }
 EXAMPLE = "python -m bench.speed augment --json augment.json"

@@ -10,6 +10,7 @@ from bench.cli import OK, make_parser
 from bench.environment import provenance, say_commit
 from bench.errors import BadInput, unknown
 from bench.speed import augment
+from bench.speed.depthwise import depthwise_table
 from bench.speed.scaling import scaling_table
 from bench.speed.step_table import step_table
 
@@ -19,6 +20,7 @@ TABLES: dict[str, Callable[[Numbers], str]] = {
     "augment": lambda numbers: f"```text\n{augment.report(dict(numbers))}\n```",
     "step": step_table,
     "scaling": scaling_table,
+    "depthwise": depthwise_table,
 }
 EXAMPLE = "python -m bench.speed report reports/speed/*.json --out reports/speed.md"
 

@@ -1,0 +1,116 @@
+"""Measure depthwise convolutions in float32 beside bfloat16, forward and backward, in turns.
+
+    python -m bench.speed depthwise --json depthwise.json
+
+What `algorithms.cpu_autocast` keeps in float32 on a CPU is decided by this table.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from algorithms.cpu_autocast import is_slow_in_bfloat16
+from bench.cli import OK, make_parser
+from bench.engines.memory import keep_freed_memory
+from bench.environment import describe_environment, usable_cores
+from bench.speed.command import add_json, check, publish
+from bench.speed.step_table import markdown
+from bench.speed.timing import spread, take_turns
+
+EXAMPLE = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
+HEADINGS = ("Channels", "Kernel", "Size", "bfloat16 (ms)", "float32 (ms)", "bfloat16 / float32", "Kept in float32")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A depthwise convolution: its channels, the height and width of its input, its kernel and stride."""
+
+    channels: int
+    size: int
+    kernel: int
+    stride: int = 1
+
+
+# As they occur in the zoo: Ghost, GhostNet, MBConv, the improved network, ConvNeXt, MSCAN.
+CASES = (
+    *(Case(8, 32, 3), Case(32, 8, 3), Case(64, 16, 3), Case(256, 8, 3)),
+    *(Case(32, 16, 3, 2), Case(256, 16, 3, 2)),
+    *(Case(32, 16, 5), Case(64, 32, 7), Case(128, 32, 7, 2), Case(96, 8, 7), Case(768, 1, 7)),
+)
+
+
+def step_of(case: Case, batch: int, dtype: torch.dtype) -> Callable[[], None]:
+    """Return forward and backward of a case as autocast runs them: a bfloat16 map and float32 weights come in."""
+    torch.manual_seed(0)
+    images = torch.randn(batch, case.channels, case.size, case.size).bfloat16()
+    images = images.to(memory_format=torch.channels_last).requires_grad_()
+    weight = torch.randn(case.channels, 1, case.kernel, case.kernel, requires_grad=True)
+
+    def step() -> None:
+        maps = convolve(images.to(dtype), weight.to(dtype), case)
+        maps.backward(torch.ones_like(maps))
+
+    return step
+
+
+def convolve(images: Tensor, weight: Tensor, case: Case) -> Tensor:
+    """Return the depthwise convolution of a case."""
+    return F.conv2d(images, weight, None, case.stride, case.kernel // 2, 1, case.channels)
+
+
+def is_kept(case: Case) -> bool:
+    """Tell whether a run in bfloat16 computes this convolution in float32."""
+    module = torch.nn.Conv2d(case.channels, case.channels, case.kernel, case.stride, groups=case.channels)
+    return is_slow_in_bfloat16(module)
+
+
+def measure(case: Case, batch: int, rounds: int) -> dict[str, Any]:
+    """Return the seconds of every round in both types."""
+    works = {"bfloat16": step_of(case, batch, torch.bfloat16), "float32": step_of(case, batch, torch.float32)}
+    times = take_turns(works, rounds)
+    return {**asdict(case), "kept": is_kept(case), "seconds": {name: taken.wall for name, taken in times.items()}}
+
+
+def depthwise_table(numbers: Mapping[str, Any]) -> str:
+    """Return the measurement as a Markdown table."""
+    plan, machine = numbers["plan"], numbers["environment"]
+    rows = []
+    for row in numbers["rows"]:
+        bfloat16, float32 = row["seconds"]["bfloat16"], row["seconds"]["float32"]
+        ratio = spread([one / other for one, other in zip(bfloat16, float32, strict=True)])
+        stride = f", stride {row['stride']}" if row["stride"] > 1 else ""
+        place = [str(row["channels"]), f"{row['kernel']}×{row['kernel']}{stride}", f"{row['size']}×{row['size']}"]
+        times = [f"{1e3 * spread(seconds).median:.2f}" for seconds in (bfloat16, float32)]
+        rows.append([*place, *times, ratio.show(2), "yes" if row["kept"] else "no"])
+    head = (
+        f"Machine: {machine['cpu']}, {machine['cores']} cores; torch {machine['packages']['torch']}. Forward and"
+        f" backward of {plan['batch']} maps in channels-last, {plan['threads']} threads; median of {plan['rounds']}"
+        " rounds in turns [quartiles]."
+    )
+    return f"{head}\n\n{markdown(HEADINGS, rows, 3)}"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print the table, and write the numbers where asked."""
+    parser = make_parser("bench.speed depthwise", "Measure depthwise convolutions in float32 beside bfloat16.", EXAMPLE)
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="maps in a batch (128)")
+    parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each type (7)")
+    add_json(parser)
+    options = parser.parse_args(arguments)
+    check(options, {"batch": 4096, "threads": 1024, "rounds": 1000})
+    torch.set_num_threads(options.threads)
+    keep_freed_memory()
+    numbers = {
+        "measurement": "depthwise",
+        "command": " ".join(["python -m bench.speed depthwise", *arguments]),
+        "environment": describe_environment(),
+        "plan": {name: getattr(options, name) for name in ("batch", "threads", "rounds")},
+        "rows": [measure(case, options.batch, options.rounds) for case in CASES],
+    }
+    publish(numbers, depthwise_table(numbers), options.json)
+    return OK
