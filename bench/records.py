@@ -37,9 +37,9 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.errors import BadInput
+from bench.errors import BadInput, first_line
 from bench.spec import RunSpec, run_name
-from bench.unfolding import check_unfolding
+from bench.unfolding import UNREADABLE, check_unfolding
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`bench.sweep.calibrate`).
 NOISE_FLOOR = "noise_floor.json"
@@ -91,8 +91,11 @@ class RunRecord:
 
 
 def run_directory(spec: RunSpec) -> Path:
-    """Return the run's directory; raise BadInput if it would lie outside the runs folder."""
-    root = Path(spec.runs).expanduser().resolve()
+    """Return the run's directory; raise BadInput if it would lie outside the runs folder, or that can be no folder."""
+    try:
+        root = Path(spec.runs).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInput(f"key 'runs': {spec.runs!r} cannot be the path of a folder: {error}") from None
     path = (root / spec.experiment / run_name(spec)).resolve()
     if not path.is_relative_to(root) or path.parent.parent != root:
         raise BadInput(f"run '{spec.experiment}/{run_name(spec)}' would leave the runs folder {root}")
@@ -135,8 +138,8 @@ def read_spec(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         check_unfolding(text, str(path))
         content = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
+    except (OSError, *UNREADABLE) as error:
+        raise BadInput(f"{path}: cannot be read: {first_line(error)}") from None
     if not isinstance(content, dict) or "model" not in content or "seed" not in content:
         raise BadInput(f"{path}: is not the spec of a run")
     return printable(content)
