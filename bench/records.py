@@ -32,7 +32,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from filelock import FileLock, Timeout
@@ -47,14 +47,18 @@ SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epoc
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
 Row = dict[str, Any]
 EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
-# Control characters but tab and line feed, and the marks that turn the direction of writing.
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Control characters but tab and line feed, the marks that turn the direction of writing, and halves of characters.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as its directory tells it; `result` is None until the run has finished."""
+    """One run as its directory tells it; `result` is None until the run has finished.
 
+    `local` says that `path` is a directory of this machine, from which more may be read.
+    """
+
+    local: ClassVar[bool] = True
     path: Path
     spec: Mapping[str, Any]
     result: Mapping[str, Any] | None = field(default=None)
@@ -154,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: a JSON object is expected")
-    return printable(content) if "\\u" in text or UNPRINTABLE.search(text) else content
+    return printable(content) if "\\" in text or UNPRINTABLE.search(text) else content
 
 
 def printable(value: Any) -> Any:
