@@ -104,7 +104,9 @@ class CheckpointCallback(Callback):
     def save(self, state: State, *, finished: bool = False) -> Path:
         """Write a checkpoint; every rank must call it. Raises RunStopped on every rank if the disk refuses."""
         phase = self.clock.switch("checkpoint")
-        if not is_finite(bare(state.model)):
+        # Batch statistics are each process's own: one alone may hold a NaN, and all have to stop for it.
+        (broken,) = self._agree(state, not is_finite(bare(state.model)))
+        if broken:
             raise self._diverged(state)
         when = state.timestamp
         content = {**self.identity, "finished": finished, **take(state)}

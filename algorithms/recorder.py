@@ -14,6 +14,7 @@ from torch import Tensor
 from algorithms.clock import slowest
 from bench.clock import Clock
 from bench.records import Row
+from bench.stopping import Diverged
 
 Sums = dict[str, float]
 
@@ -107,7 +108,7 @@ class Recorder(Callback):
         self._sums = sums if self._sums is None else self._sums + sums
 
     def eval_end(self, state: State, logger: Logger) -> None:
-        """Sum over the ranks and check that every image was evaluated exactly once."""
+        """Sum over the ranks, check that every image was evaluated exactly once and that the loss is a number."""
         assert self._sums is not None, "an evaluation has at least one batch"
         dist.all_reduce(self._sums, reduce_operation="SUM")
         self._evaluation = evaluation_row(self._sums)
@@ -115,6 +116,10 @@ class Recorder(Callback):
             raise RuntimeError(
                 f"evaluated {self._evaluation['eval_samples']} images, the split has {self.eval_samples}"
             )
+        loss = self._evaluation["eval_loss"]
+        if not math.isfinite(loss):
+            words, step = f"the evaluation loss became {loss}", int(state.timestamp.batch)
+            raise Diverged(words, step=step, epoch=epochs_begun(state), lr=learning_rate(state), loss=loss)
 
     def epoch_checkpoint(self, state: State, logger: Logger) -> None:
         """Write the epoch's row: this event follows the epoch's evaluation and precedes its checkpoint.
@@ -156,16 +161,26 @@ class Recorder(Callback):
         right, seen = self._counts()
         loss = self._loss / self._steps if self._steps else math.nan
         return {
-            "epoch": int(state.timestamp.epoch) + (1 if int(state.timestamp.batch_in_epoch) else 0),
+            "epoch": epochs_begun(state),
             "batch": int(state.timestamp.batch),
             "samples": int(state.timestamp.sample),
-            "lr": float(state.optimizers[0].param_groups[0]["lr"]),
+            "lr": learning_rate(state),
             "train_loss": loss if math.isfinite(loss) else None,
             "train_top1": 100 * right / seen if seen else None,
             **self._evaluation,
             "train_seconds": seconds["train"],
             "eval_seconds": seconds["eval"],
         }
+
+
+def epochs_begun(state: State) -> int:
+    """Return how many epochs have been trained, in whole or in part."""
+    return int(state.timestamp.epoch) + (1 if int(state.timestamp.batch_in_epoch) else 0)
+
+
+def learning_rate(state: State) -> float:
+    """Return the learning rate as the schedule has set it after the last step."""
+    return float(state.optimizers[0].param_groups[0]["lr"])
 
 
 def wandb_name(key: str) -> str:

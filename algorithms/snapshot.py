@@ -18,7 +18,16 @@ from torch.nn.parallel import DistributedDataParallel
 from bench.checkpoints import Content, Damaged
 
 MICROSECOND = timedelta(microseconds=1)
-PARTS = ("timestamp", "model", "frozen", "optimizers", "schedulers", "scaler", "algorithms", "callbacks")
+PARTS: dict[str, type] = {
+    "timestamp": dict,
+    "model": dict,
+    "frozen": list,
+    "optimizers": list,
+    "schedulers": list,
+    "scaler": dict,
+    "algorithms": dict,
+    "callbacks": dict,
+}
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -64,6 +73,9 @@ def check(state: State, content: Content) -> None:
     missing = [part for part in PARTS if part not in content]
     if missing:
         raise Damaged(f"it lacks {', '.join(missing)}")
+    wrong = [part for part, kind in PARTS.items() if not isinstance(content[part], kind)]
+    if wrong:
+        raise Damaged(f"it holds something else as {', '.join(wrong)}")
     mine, theirs = (describe(weights) for weights in (bare(state.model).state_dict(), content["model"]))
     if mine != theirs:
         raise Damaged("its weights are not those of this network")

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.errors import BadInput
 from bench.records import sync_folder, write_atomically
 
 FORMAT = 1
@@ -25,6 +26,7 @@ PATTERN, SUM, REFUSED = "ep*-ba*.pt", ".sha256", ".refused"
 MARK = b"\nsha256 "
 FOOTER = len(MARK) + 64 + 1
 ZIP = b"PK\x03\x04"
+DEEPEST = 50
 Content = dict[str, Any]
 
 
@@ -78,12 +80,24 @@ def plain_tensor(value: Tensor) -> Tensor:
 
 
 def is_plain(value: Any) -> bool:
-    """Tell whether a loaded value consists of tensors and plain containers alone."""
-    if isinstance(value, dict):
-        return all(is_plain(key) and is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(is_plain(item) for item in value)
-    return value is None or type(value) in (bool, int, float, str, Tensor)
+    """Tell whether a loaded value is a tree of tensors and plain containers alone, and not too deep.
+
+    As in what `to_plain` returns, no container is in two places: a few that hold each other unfold without end.
+    """
+    seen: set[int] = set()
+    level = [value]
+    for _ in range(DEEPEST):
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, dict | list | tuple):
+                if id(item) in seen:
+                    return False
+                seen.add(id(item))
+                below += [*item, *item.values()] if isinstance(item, dict) else item
+            elif item is not None and type(item) not in (bool, int, float, str, Tensor):
+                return False
+        level = below
+    return not level
 
 
 def encode(content: Content) -> tuple[bytes, str]:
@@ -106,9 +120,10 @@ def decode(data: bytes) -> Content:
         raise Damaged("it is no torch file")
     try:
         content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        plain = isinstance(content, dict) and is_plain(content) and content.get("format") == FORMAT
     except Exception as error:  # whatever a hostile file sets off in the restricted unpickler
         raise Damaged(f"it cannot be loaded as tensors and plain containers ({type(error).__name__})") from None
-    if not is_plain(content) or not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not plain:
         raise Damaged(f"it holds something other than a checkpoint of format {FORMAT}")
     return content
 
@@ -128,14 +143,17 @@ def write_checkpoint(folder: Path, name: str, content: Content) -> Path:
 
 
 def read_checkpoint(path: Path) -> Content:
-    """Return a checkpoint's content; raise Damaged unless it and the checksum beside it agree."""
+    """Return a checkpoint's content; raise Damaged unless it and the checksum beside it agree.
+
+    Raises OSError when the disk or a right refuses it: a good checkpoint may be read again when that is over.
+    """
     try:
         expected = path.with_name(path.name + SUM).read_text(encoding="ascii", errors="replace").split()
-    except OSError:
+    except (FileNotFoundError, IsADirectoryError):
         raise Damaged("the checksum beside it is missing") from None
     try:
         data = path.read_bytes()
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError) as error:
         raise Damaged(f"it cannot be read: {error.strerror or error}") from None
     if expected[:1] != [sha256(data)]:
         raise Damaged("it does not agree with the checksum beside it")
@@ -148,7 +166,10 @@ def list_checkpoints(folder: Path) -> list[Path]:
 
 
 def newest_valid(folder: Path, check: Callable[[Content], None]) -> Found:
-    """Return the newest checkpoint that is whole and passes `check`, which raises Damaged for one that does not."""
+    """Return the newest checkpoint that is whole and passes `check`, which raises Damaged for one that does not.
+
+    Raises what concerns every checkpoint: BadInput of `check`, and OSError of the disk.
+    """
     refused: list[tuple[Path, str]] = []
     for path in list_checkpoints(folder):
         try:
@@ -156,6 +177,10 @@ def newest_valid(folder: Path, check: Callable[[Content], None]) -> Found:
             check(content)
         except Damaged as reason:
             refused.append((path, str(reason)))
+        except (BadInput, OSError):
+            raise
+        except Exception as error:  # whatever a forged content sets off in `check`
+            refused.append((path, f"its content is of no use ({type(error).__name__})"))
         else:
             return Found(path, content, tuple(refused))
     return Found(refused=tuple(refused))

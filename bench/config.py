@@ -7,20 +7,22 @@ the file itself, then the arm of an ablation, then the overrides. `base:` in an 
 file's own bases. `budget:` may stand in place of `max_duration:` (`bench.budget`).
 """
 
+import os
 import re
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
-from bench.errors import BadInput, nearest, unknown
+from bench.errors import BadInput, first_line, nearest, unknown
 from bench.spec import AdamWSection, RunSpec, Section, SGDSection
+from bench.unfolding import UNREADABLE, check_unfolding
 from bench.zoo.models import MODELS
 
 OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
@@ -90,7 +92,7 @@ def read_base(name: str, parent: Path, above: tuple[Path, ...]) -> Layers:
 def find_base(name: str, parent: Path) -> Path:
     """Return the path of a base file: beside the file that names it, else below `yamls/`."""
     for folder in (parent.parent, YAMLS):
-        if (folder / name).is_file():
+        if os.path.isfile(folder / name):  # noqa: PTH113 (Path.is_file raises for a name that is too long)
             return folder / name
     known = [str(p.relative_to(YAMLS)) for p in sorted(YAMLS.glob("**/*.yaml"))]
     raise BadInput(f"{parent}: key 'base': there is no file '{name}'.{nearest(name, known)}")
@@ -106,18 +108,15 @@ def as_bases(value: Any, key: str, path: Path) -> list[str]:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file as a plain mapping; refuse anything but plain data."""
-    if not path.is_file():
-        found = sorted(str(p) for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+    if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for a name that is too long)
+        found = sorted(str(p) for p in path.parent.glob("*.yaml")) if os.path.isdir(path.parent) else []  # noqa: PTH112
         raise BadInput(f"{path}: there is no such file.{nearest(str(path), found)}")
     try:
-        return plain_mapping(OmegaConf.load(path), str(path))
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, ValueError, RecursionError) as error:
+        text = path.read_text(encoding="utf-8")
+        check_unfolding(text, str(path))  # first, as OmegaConf copies what an alias stands for
+        return plain_mapping(OmegaConf.load(StringIO(text)), str(path))
+    except (OmegaConfBaseException, OSError, *UNREADABLE) as error:
         raise BadInput(f"{path}: cannot be read as YAML: {first_line(error)}") from None
-
-
-def first_line(error: BaseException) -> str:
-    """Return an error's text as one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def plain_mapping(node: Any, source: str) -> dict[str, Any]:
@@ -160,8 +159,11 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
                 f"override '{word}' is not of the form key=value (for example seed=3 or data.name=shapes100)"
             )
     try:
+        for word in overrides:
+            key, _, value = word.partition("=")
+            check_unfolding(value, f"override '{key}'")
         merged = OmegaConf.from_dotlist(list(overrides))
-    except (yaml.YAMLError, OmegaConfBaseException, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OmegaConfBaseException, *UNREADABLE) as error:
         raise BadInput(f"overrides {' '.join(overrides)!r} cannot be read: {first_line(error)}") from None
     return plain_mapping(merged, "the command line")
 

@@ -8,6 +8,12 @@ class BadInput(Exception):
     """Say that what the user gave cannot be used: file, key, value, and what is allowed."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return an error's text as one line; Python's own for a missing key or attribute say little without their kind."""
+    own = isinstance(error, LookupError | AttributeError) and type(error).__module__ == "builtins"
+    return " ".join((repr(error) if own else str(error)).split()) or type(error).__name__
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the closest allowed name, or an empty string when none is close."""
     wanted = str(name).lower()

@@ -32,14 +32,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.errors import BadInput
+from bench.errors import BadInput, first_line
 from bench.spec import RunSpec, run_name
-from bench.unfolding import check_unfolding
+from bench.unfolding import UNREADABLE, check_unfolding
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`bench.sweep.calibrate`).
 NOISE_FLOOR = "noise_floor.json"
@@ -47,14 +47,18 @@ SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epoc
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
 Row = dict[str, Any]
 EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
-# Control characters but tab and line feed, and the marks that turn the direction of writing.
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Control characters but tab and line feed, the marks that turn the direction of writing, and halves of characters.
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as its directory tells it; `result` is None until the run has finished."""
+    """One run as its directory tells it; `result` is None until the run has finished.
 
+    `local` says that `path` is a directory of this machine, from which more may be read.
+    """
+
+    local: ClassVar[bool] = True
     path: Path
     spec: Mapping[str, Any]
     result: Mapping[str, Any] | None = field(default=None)
@@ -91,8 +95,11 @@ class RunRecord:
 
 
 def run_directory(spec: RunSpec) -> Path:
-    """Return the run's directory; raise BadInput if it would lie outside the runs folder."""
-    root = Path(spec.runs).expanduser().resolve()
+    """Return the run's directory; raise BadInput if it would lie outside the runs folder, or that can be no folder."""
+    try:
+        root = Path(spec.runs).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BadInput(f"key 'runs': {spec.runs!r} cannot be the path of a folder: {error}") from None
     path = (root / spec.experiment / run_name(spec)).resolve()
     if not path.is_relative_to(root) or path.parent.parent != root:
         raise BadInput(f"run '{spec.experiment}/{run_name(spec)}' would leave the runs folder {root}")
@@ -135,8 +142,8 @@ def read_spec(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         check_unfolding(text, str(path))
         content = yaml.safe_load(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from None
+    except (OSError, *UNREADABLE) as error:
+        raise BadInput(f"{path}: cannot be read: {first_line(error)}") from None
     if not isinstance(content, dict) or "model" not in content or "seed" not in content:
         raise BadInput(f"{path}: is not the spec of a run")
     return printable(content)
@@ -151,7 +158,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: a JSON object is expected")
-    return printable(content) if "\\u" in text or UNPRINTABLE.search(text) else content
+    return printable(content) if "\\" in text or UNPRINTABLE.search(text) else content
 
 
 def printable(value: Any) -> Any:

@@ -8,12 +8,15 @@ import yaml
 from bench.errors import BadInput
 
 MOST_VALUES = 100_000
+# What reading YAML raises: for malformed standard tags (`!!bool x`, `!!int ''`, `!!timestamp x`) PyYAML raises nothing
+# of its own, but lets out whatever its constructors run into.
+UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError)
 
 
 def check_unfolding(text: str, source: str) -> None:
     """Raise BadInput naming the source when its aliases unfold to more than 100,000 values, or without end.
 
-    Raises yaml.YAMLError for text that is no YAML, and RecursionError for nesting deeper than Python's stack.
+    Raises one of UNREADABLE for text that is no YAML or is nested deeper than Python's stack.
     """
     sizes: dict[int, int] = {}
     for document in yaml.compose_all(text, Loader=yaml.SafeLoader):

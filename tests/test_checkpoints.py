@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import random
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from bench.checkpoints import (
     to_plain,
     write_checkpoint,
 )
+from bench.errors import BadInput
 
 Corruption = Callable[[bytes, random.Random, Path], bytes]
 
@@ -51,6 +53,7 @@ def content(batch: int) -> dict[str, Any]:
 def accept(found: dict[str, Any]) -> None:
     if found.get("recipe") != "0123abcd":
         raise Damaged("it belongs to another run")
+    len(found["model"])
 
 
 def pair(folder: Path) -> Path:
@@ -155,9 +158,30 @@ FORGED: dict[str, Corruption] = {
     "another run's checkpoint": lambda data, chance, _: saved({**content(20), "format": 1, "recipe": "other"}),
     "another format": lambda data, chance, _: saved({**content(20), "format": 2}),
     "a list": lambda data, chance, _: saved([1, 2]),
+    "a list that holds itself": lambda data, chance, _: saved({**content(20), "format": 1, "a": endless()}),
+    "lists in lists": lambda data, chance, _: saved({**content(20), "format": 1, "a": nested(450, 1)}),
+    "few lists that unfold to many": lambda data, chance, _: saved({**content(20), "format": 1, "a": nested(40, 2)}),
+    "a recipe that unfolds to many": lambda data, chance, _: saved({"format": 1, "recipe": nested(40, 2)}),
+    "a tensor as format": lambda data, chance, _: saved({**content(20), "format": torch.ones(2)}),
+    "no weights": lambda data, chance, _: saved({**content(20), "format": 1, "model": 3}),
     "an empty zip": lambda data, chance, _: b"PK\x05\x06" + bytes(18),
 }
 CASES = [(name, seed) for seed in range(6) for name in DAMAGE] + [(name, seed) for seed in range(14) for name in FORGED]
+
+
+def endless() -> list[Any]:
+    """Return a list that holds itself."""
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def nested(depth: int, width: int) -> list[Any]:
+    """Return lists in lists, each of which holds the one below it so many times."""
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value] * width
+    return value
 
 
 def flip(data: bytes, offset: int, bit: int) -> bytes:
@@ -225,6 +249,42 @@ def test_no_valid_checkpoint_at_all(tmp_path: Path) -> None:
     assert (found.path, found.content) == (None, {})
     assert [path for path, _ in found.refused] == [newest, tmp_path / file_name(1, 10)]
     assert newest_valid(tmp_path / "none", accept).path is None
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+@pytest.mark.parametrize("suffix", [".pt", SUM])
+def test_a_disk_that_fails_for_a_while_costs_no_checkpoint(
+    suffix: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest, real = pair(tmp_path), Path.open
+
+    def refuse(path: Path, *arguments: Any, **named: Any) -> Any:
+        if path.suffix == suffix:
+            raise OSError(code, os.strerror(code), str(path))
+        return real(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        with pytest.raises(OSError, match=re.escape(os.strerror(code))):
+            newest_valid(tmp_path, accept)
+    assert newest_valid(tmp_path, accept).path == newest
+
+
+def test_a_folder_in_place_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    newest = pair(tmp_path)
+    newest.unlink()
+    newest.mkdir()
+    assert newest_valid(tmp_path, accept).path == tmp_path / file_name(1, 10)
+
+
+def test_what_concerns_every_checkpoint_is_not_taken_for_damage(tmp_path: Path) -> None:
+    pair(tmp_path)
+
+    def refuse(found: dict[str, Any]) -> None:
+        raise BadInput("saved by 8 processes")
+
+    with pytest.raises(BadInput, match="8 processes"):
+        newest_valid(tmp_path, refuse)
 
 
 def attempt(folder: Path) -> OSError | None:

@@ -12,6 +12,7 @@ from algorithms.registry import ALGORITHMS
 from bench.cli import BAD_INPUT, OK, run_command
 from bench.config import YAMLS, load_arms, load_spec
 from bench.errors import BadInput
+from bench.records import read_spec, run_directory
 from bench.spec import RunSpec, run_name
 from bench.unfolding import check_unfolding, unfolded_size
 from bench.zoo.models import MODELS
@@ -36,6 +37,10 @@ TAGS = [
     "!!timestamp 2001-12-14",
 ]
 
+# Standard tags around what they cannot mean, and names that no file can have.
+MALFORMED = [f"!!{tag} {text}" for tag in ("bool", "int", "float", "timestamp") for text in ("x", "''", "'-'", "[1]")]
+LONG = "n" * 300
+
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.sampled_from(WORDS), st.dates()
 )
@@ -59,6 +64,7 @@ def outcome(path: Path, overrides: list[str], arm: str | None = None) -> int:
     def read(_: Any) -> int:
         spec = load_spec(path, overrides, arm)
         assert "/" not in run_name(spec)
+        assert run_directory(spec).name == run_name(spec)
         load_arms(path, overrides)
         return OK
 
@@ -124,6 +130,12 @@ def test_arbitrary_documents_of_our_keys(
 @example(["base=[1]", "base={}"])
 @example(["base=../../../etc/passwd"])
 @example(["base=\0"])
+@example([f"base={LONG}"])
+@example([f"runs=/tmp/{LONG}"])
+@example(["runs=~nosuchuser/x"])
+@example(['runs="a\\0b"'])
+@example(['runs="\\ud800"'])
+@example([f"experiment={LONG}"])
 def test_arbitrary_overrides(words: list[str]) -> None:
     assert outcome(RESNET, words) in (OK, BAD_INPUT)
 
@@ -149,6 +161,30 @@ def test_tags_of_python_are_refused_and_run_nothing(
     assert not canary.exists()
 
 
+@pytest.mark.parametrize("payload", MALFORMED)
+@pytest.mark.parametrize("key", ["seed", "model", "base"])
+def test_malformed_standard_tags_are_refused(payload: str, key: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{key}: {payload}\n")
+    assert outcome(path, []) == BAD_INPUT
+    assert outcome(RESNET, [f"{key}={payload}"]) == BAD_INPUT
+    with pytest.raises(BadInput, match=r"run\.yaml"):
+        read_spec(path)
+
+
+def test_names_that_are_too_long_for_a_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="key 'base': there is no file"):
+        load_spec(write(tmp_path, f"base: {LONG}\n"))
+    with pytest.raises(BadInput, match="there is no such file"):
+        load_spec(tmp_path / LONG / LONG)
+
+
+@pytest.mark.parametrize("runs", ["~nosuchuser/x", "a\0b", "\ud800"])
+def test_runs_that_can_be_no_folder_are_named(runs: str) -> None:
+    spec = load_spec(RESNET).model_copy(update={"runs": runs})
+    with pytest.raises(BadInput, match="key 'runs': "):
+        run_directory(spec)
+
+
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 20)
 )
@@ -158,6 +194,16 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
 def test_what_unfolds_without_end_is_refused_in_moments(document: str) -> None:
     with pytest.raises(BadInput, match="unfold to more than 100,000 values"):
         check_unfolding(document, "run.yaml")
+
+
+@pytest.mark.parametrize("document", [LAUGHS, "a: &a [*a]", "a: &a {b: *a}"])
+def test_what_unfolds_without_end_is_refused_as_a_spec_in_moments(document: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"run\.yaml: its aliases .* unfold to more than 100,000 values"):
+        load_spec(write(tmp_path, document))
+    # The same as the value of an override, in one line.
+    value = "[" + ", ".join(f"{line.replace(': ', ', ', 1)}" for line in document.splitlines()) + "]"
+    with pytest.raises(BadInput, match=r"override 'model': its aliases .* unfold to more than 100,000 values"):
+        load_spec(RESNET, [f"model={value}"])
 
 
 def test_what_is_written_once_and_used_often_is_allowed() -> None:

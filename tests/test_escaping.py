@@ -37,6 +37,12 @@ def test_texts_of_records_cannot_steer_a_terminal(hostile: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("escape", [r"\r", r"\b", r"\f", r"\u001b", r"\ud800"])
+def test_escapes_of_json_are_no_way_around(escape: str, tmp_path: Path) -> None:
+    (tmp_path / RESULT).write_text(f'{{"spec": {{"model": {{"name": "a{escape}b"}}, "seed": 0}}}}')
+    assert read_run(tmp_path).model == "a\ufffdb"
+
+
 def test_a_spec_is_read_as_carefully(tmp_path: Path) -> None:
     (tmp_path / SPEC).write_text('model: {name: "\\e[31m"}\nseed: 0\n')
     assert read_run(tmp_path).model == "�[31m"

@@ -90,7 +90,7 @@ def make_source(records: Sequence[RunRecord], where: str, experiment: str | None
 
 def noise_floors(records: Sequence[RunRecord]) -> tuple[Phrase, ...]:
     """Return a line for each experiment that holds the noise of its times: the same run trained twice."""
-    folders = dict.fromkeys(record.path.parent for record in records)
+    folders = dict.fromkeys(record.path.parent for record in records if record.local)
     found = ((folder, read_noise_floor(folder)) for folder in folders)
     return tuple(noise_line(folder.name, content) for folder, content in found if content is not None)
 

@@ -20,7 +20,7 @@ ALL = Phrase("Train minutes until an evaluation first showed the target top-1; a
 
 def first_times(record: RunRecord, targets: Sequence[float]) -> list[float | None]:
     """Return the seconds of training after which a run was first seen at each ascending target; None for never."""
-    if "epochs" in record.__dict__ or not (record.path / EPOCHS).is_file():
+    if not record.local or "epochs" in record.__dict__ or not (record.path / EPOCHS).is_file():
         return first_times_of_rows([(row["eval_top1"], row["train_seconds"]) for row in record.epochs], targets)
     return scan_targets(record.path / EPOCHS, targets)
 

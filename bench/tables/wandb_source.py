@@ -1,13 +1,14 @@
 """Read run records from a Weights & Biases project through its API, where it is online."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bench.errors import BadInput
-from bench.records import Row, RunRecord
+from bench.records import Row, RunRecord, printable
 
 # The columns of an epoch's row, and the names under which the engine logs them.
 COLUMNS = {
@@ -28,9 +29,15 @@ COLUMNS = {
 
 @dataclass(frozen=True)
 class OnlineRecord(RunRecord):
-    """A run that W&B keeps; its epochs are fetched when they are asked for."""
+    """A run that W&B keeps; its epochs are fetched when they are asked for, and its path only names it."""
 
+    local: ClassVar[bool] = False
     history: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+
+    @cached_property
+    def failure(self) -> Mapping[str, Any] | None:
+        """Return None: what a directory of the same name on this machine tells is another run's."""
+        return None
 
     @cached_property
     def epochs(self) -> list[Row]:
@@ -53,11 +60,16 @@ def read_project(project: str) -> list[RunRecord]:
 
 def read_online(run: Any) -> RunRecord:
     """Return one run of the API as a record: its config is the spec, its summary the result."""
-    spec, summary = dict(run.config), plain(run.summary)
-    path = Path(spec.get("experiment") or run.group or "default") / run.name
+    spec, summary, name = printable(plain(run.config)), printable(plain(run.summary)), folder_name(run.name)
+    path = Path(folder_name(spec.get("experiment") or run.group or "default")) / name
     finished = run.state == "finished" and summary.get("status") == "finished"
-    result = {**identity(spec, run.name), **summary, "spec": spec} if finished else None
+    result = {**identity(spec, name), **summary, "spec": spec} if finished else None
     return OnlineRecord(path, spec, result, history=run.scan_history)
+
+
+def folder_name(text: Any) -> str:
+    """Return a name that anybody may have given as one that can only be a folder's: no separator, no `..`."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", str(text)).lstrip(".") or "_"
 
 
 def identity(spec: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.errors import BadInput
-from bench.records import RESULT, read_runs
+from bench.records import EPOCHS, FAILED, NOISE_FLOOR, RESULT, read_runs
 from bench.tables.source import make_source
 from bench.tables.targets import first_times
 from bench.tables.wandb_source import COLUMNS, read_online, read_project
@@ -78,6 +78,41 @@ def test_an_online_run_gives_the_record_of_its_directory(tmp_path: Path) -> None
 def test_a_running_run_is_unfinished(tmp_path: Path) -> None:
     path = write_fake_run(tmp_path, "resnet_20", 3)
     assert not read_online(online_run(path, state="running")).finished
+
+
+def test_texts_of_an_online_run_cannot_steer_a_terminal(tmp_path: Path) -> None:
+    run = online_run(write_fake_run(tmp_path, "resnet_20", 3))
+    run.config["model"]["name"] = "\x1b[31m"
+    run.summary.content["model"]["family"] = "\r\u202e"
+    record = read_online(run)
+    assert record.model == "\ufffd[31m"
+    assert record.result is not None
+    assert record.result["model"]["family"] == "\ufffd\ufffd"
+
+
+@pytest.mark.parametrize("upwards", [True, False])
+@pytest.mark.parametrize("state", ["finished", "running"])
+def test_the_names_of_an_online_run_lead_to_no_file(
+    state: str, upwards: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies on this machine where the names lead to, or under the same name, is not read."""
+    path = write_fake_run(tmp_path / "runs", "resnet_20", 3)
+    finished = online_run(path)
+    run = online_run(path, state=state)
+    monkeypatch.chdir(path.parent.parent)
+    for file in (path / FAILED, path / EPOCHS, path.parent / NOISE_FLOOR):
+        file.write_text("secret")
+    if upwards:
+        run.config["experiment"], run.name = "../../etc", str(path)
+    else:
+        run.config["experiment"] = path.parent.name
+    record = read_online(run)
+    assert not {"..", "/"} & set(record.path.parts)
+    assert len(record.path.parts) == 2
+    assert first_times(record, (40.0,)) == first_times(read_online(finished), (40.0,))
+    source = make_source([record, read_online(finished)], "online")
+    assert not source.noise
+    assert list(source.unfinished) == ([record.run_id] if state == "running" else [])
 
 
 @pytest.mark.parametrize("name", ["project", "a/b/c", "/b", "a/"])

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import math
 import os
 import signal
 import subprocess
@@ -14,12 +15,14 @@ import pytest
 import torch
 
 import bench.data.loader as loader
+from algorithms import recorder
+from algorithms.checkpoint import CheckpointCallback
 from bench import train
 from bench.checkpoints import list_checkpoints
 from bench.cli import run_command
 from bench.data.datasets import Dataset
 from bench.engines.composer import start_clock
-from bench.records import FAILED
+from bench.records import CHECKPOINTS, FAILED
 from bench.stopping import Diverged, Interrupted
 from tests.conftest import REPOSITORY
 from tests.resume.runs import SMALL, At, compose, only_run, signalled, start
@@ -64,6 +67,38 @@ def test_a_loss_that_becomes_nan_is_told_with_step_rate_and_checkpoint(
     assert record.failure is not None
     assert record.failure["checkpoint"].endswith("ep000001-ba0000000004.pt")
     assert [row["epoch"] for row in record.epochs] == [1]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_an_evaluation_loss_that_is_no_number_is_told_as_a_failure(
+    loss: float, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sums = recorder.evaluation_sums
+    factor = torch.tensor([1.0, 1.0, loss, 1.0], dtype=torch.float64)
+    monkeypatch.setattr(recorder, "evaluation_sums", lambda outputs, labels: sums(outputs, labels) * factor)
+    with pytest.raises(Diverged, match=f"the evaluation loss became {loss} at step 4 "):
+        start(dataset, tmp_path, "checkpoint.interval=3ba")
+    failure = only_run(tmp_path).failure or {}
+    assert (failure["step"], failure["epoch"], failure["loss"]) == (4, 1, str(loss))
+    assert failure["lr"] > 0
+    assert failure["checkpoint"].endswith("ep000000-ba0000000003.pt")
+
+
+def test_a_process_whose_weights_are_finite_stops_with_the_one_whose_are_not(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stand-in for another rank says that its own are not."""
+    asked: list[tuple[int, ...]] = []
+
+    def agree(saver: CheckpointCallback, state: Any, *values: int) -> list[int]:
+        asked.append(values)
+        return [1] if values == (False,) else [int(value) for value in values]
+
+    monkeypatch.setattr(CheckpointCallback, "_agree", agree)
+    with pytest.raises(Diverged, match="a weight became NaN or infinite at step 3 "):
+        start(dataset, tmp_path, "checkpoint.interval=3ba")
+    assert asked[-1] == (False,)
+    assert not list((only_run(tmp_path).path / CHECKPOINTS).glob("*"))
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])

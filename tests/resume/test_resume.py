@@ -131,7 +131,7 @@ def test_weights_of_another_shape_are_refused() -> None:
         optimizers = ()
         schedulers = ()
 
-    whole: dict[str, Any] = {part: {} for part in snapshot.PARTS} | {"optimizers": [], "schedulers": []}
+    whole: dict[str, Any] = {part: {} for part in snapshot.PARTS} | {"frozen": [], "optimizers": [], "schedulers": []}
     for model, words in ((torch.nn.Linear(2, 4), "not those"), (torch.nn.Linear(2, 3).double(), "not those")):
         with pytest.raises(Damaged, match=words):
             snapshot.check(Training(), whole | {"model": model.state_dict()})
@@ -140,6 +140,8 @@ def test_weights_of_another_shape_are_refused() -> None:
     weights = Training.model.state_dict()
     with pytest.raises(Damaged, match="number of optimizers"):
         snapshot.check(Training(), whole | {"model": weights, "optimizers": [{}]})
+    with pytest.raises(Damaged, match="something else as frozen, optimizers"):
+        snapshot.check(Training(), whole | {"model": weights, "optimizers": 1, "frozen": {}})
 
 
 def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -> None:
@@ -147,6 +149,8 @@ def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -
     check_identity(saved, dict(saved), tmp_path)
     with pytest.raises(BadInput, match=r"saved by 8 processes and this is 2.*-n 8"):
         check_identity(saved, {**saved, "world_size": 2}, tmp_path)
+    with pytest.raises(Damaged, match="by how many processes"):
+        check_identity({**saved, "world_size": "many"}, dict(saved), tmp_path)
     with pytest.raises(Damaged, match="another run"):
         check_identity(saved, {**saved, "recipe": "76543210"}, tmp_path)
 
