@@ -20,6 +20,7 @@ from bench.errors import BadInput
 from bench.sweep.calibrate import calibration_runs, record_noise_floor
 from bench.sweep.estimate import candidates, choose_workers, tasks_of, works_of
 from bench.sweep.figures import measure_missing, read_figures
+from bench.sweep.host import Host
 from bench.sweep.locks import Claim
 from bench.sweep.machine import Machine, find_machine, make_slots
 from bench.sweep.progress import LiveView, TimeLeft, make_view
@@ -115,8 +116,7 @@ def dry_run(plan: Plan, arguments: argparse.Namespace) -> int:
 
 def show_status(plan: Plan) -> int:
     """Print the state of each run."""
-    pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
-    runs = (*pair, *plan.runs)
+    runs = all_runs(plan)
     states = {run.name: read_state(plan.suite, run) for run in runs}
     say([*status_lines(plan.suite, runs, states), *invalid_lines(plan.invalid)])
     return OK
@@ -126,15 +126,15 @@ def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> in
     """Train what is not finished, report what failed, and return the exit code."""
     plan = usable(plan, prepare=True)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
-    machine = find_machine()
+    machine, host = find_machine(), Host()
     several = len(candidates(plan.suite, machine, arguments.workers)) > 1
-    left = any(not is_finished(run) for run in plan.runs)
-    outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
-    say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
+    left = any(not is_finished(run) for run in all_runs(plan))
     with ExitStack() as stack:
-        if plan.suite.timing:
-            hold_alone(plan, stack)
-        runners = train(plan, arguments, outlook, launcher)
+        if plan.suite.timing and left:
+            hold_alone(plan, machine, host, stack)
+        outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
+        say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
+        runners = train(plan, arguments, outlook, launcher, host)
     failed = [item for runner in runners for item in runner.progress.failed]
     stopped = max(runner.stop.received for runner in runners)
     closing = closing_line([runner.progress for runner in runners], len(plan.invalid), stopped)
@@ -142,15 +142,25 @@ def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> in
     return stop_code(stopped) or (FAILED if failed or plan.invalid else OK)
 
 
-def hold_alone(plan: Plan, stack: ExitStack) -> None:
-    """Hold the suite for this sweep alone until the stack is closed; raise BadInput when another one holds it."""
+def all_runs(plan: Plan) -> tuple[PlannedRun, ...]:
+    """Return the runs of a suite; those of its calibration come first if it is for timing."""
+    return (*(calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()), *plan.runs)
+
+
+def hold_alone(plan: Plan, machine: Machine, host: Host, stack: ExitStack) -> None:
+    """Hold the suite and the whole machine for this sweep alone until the stack is closed.
+
+    Waits for what other runs hold of the machine; raises BadInput when another sweep holds the suite.
+    """
     claim = Claim(plan.suite.folder / TIMING_LOCK)
     if not claim.acquire():
         raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
     stack.callback(claim.release)
+    stack.callback(host.release)
+    host.keep_all(machine, lambda line: say([line]))
 
 
-def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher) -> list[Runner]:
+def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher, host: Host) -> list[Runner]:
     """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
     slots = make_slots(outlook.machine, outlook.workers, plan.suite.processes)
     pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
@@ -160,7 +170,8 @@ def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher:
         if not runs or (runners and runners[-1].stop.received):
             continue
         view = make_view(time_left(runs, outlook))
-        runners.append(Runner(plan.suite, runs, slots, view, retry=arguments.retry_failed, launcher=launcher))
+        retry = arguments.retry_failed
+        runners.append(Runner(plan.suite, runs, slots, view, retry=retry, launcher=launcher, host=host))
         try:
             runners[-1].run()
         finally:

@@ -12,6 +12,7 @@ from bench.cli import run_command
 from bench.records import NOISE_FLOOR
 from bench.sweep.__main__ import main
 from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
+from bench.sweep.host import Hold
 from bench.sweep.locks import Claim, claim_of, is_trained
 from bench.sweep.machine import Slot
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("small")
 
 
 def active(run: PlannedRun, started: float) -> Active:
-    return Active(run, None, Slot(0, (0,), (), 1), 20_000, claim_of(run.path), started, False)  # type: ignore[arg-type]
+    return Active(run, None, Slot(0, (0,), (), 1), 20_000, claim_of(run.path), Hold(), started, False)  # type: ignore[arg-type]
 
 
 def write_row(run: PlannedRun, batch: int) -> None:
