@@ -1,8 +1,8 @@
 """Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`.
 
 Finished runs are left alone, so the same command goes on after an interruption (Ctrl-C and SIGTERM stop the runs with
-a checkpoint). `status` in front of the flags shows how far the suite is. `key=value` changes the suite's own keys
-(seeds=[0,1]) and every run's (batch_size=64).
+a checkpoint). `status` in front of the flags shows how far the suite is, without -f all of yamls/suites.
+`key=value` changes the suite's own keys (seeds=[0,1]) and every run's (batch_size=64).
 Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
@@ -14,7 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.budget import data_sizes
-from bench.cli import FAILED, OK, make_parser, run_command
+from bench.cli import BAD_INPUT, FAILED, OK, make_parser, run_command
+from bench.config import YAMLS
 from bench.data.datasets import data_root, find_folder
 from bench.errors import BadInput
 from bench.sweep.calibrate import calibration_runs, record_noise_floor
@@ -24,7 +25,15 @@ from bench.sweep.host import Host
 from bench.sweep.locks import Claim
 from bench.sweep.machine import Machine, find_machine, make_slots
 from bench.sweep.progress import LiveView, TimeLeft, make_view
-from bench.sweep.report import Outlook, failure_lines, invalid_lines, plan_lines, repeated_line, status_lines
+from bench.sweep.report import (
+    Outlook,
+    count_lines,
+    failure_lines,
+    invalid_lines,
+    plan_lines,
+    repeated_line,
+    status_lines,
+)
 from bench.sweep.runner import Progress, Runner, stop_code
 from bench.sweep.states import is_finished, read_state
 from bench.sweep.suite import Invalid, Plan, PlannedRun, plan_suite
@@ -47,7 +56,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     status = list(words[:1]) == ["status"]
     command = "bench.sweep status" if status else "bench.sweep"
     parser = make_parser(command, __doc__ or "", STATUS_EXAMPLE if status else EXAMPLE)
-    parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite's declaration")
+    what = "the suite's declaration" + (" (default: each of yamls/suites, in short)" if status else "")
+    parser.add_argument("-f", "--file", required=not status, type=Path, metavar="YAML", help=what)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
     if not status:
         parser.add_argument("--dry-run", action="store_true", help="show the runs and what they cost; train nothing")
@@ -120,6 +130,27 @@ def show_status(plan: Plan) -> int:
     states = {run.name: read_state(plan.suite, run) for run in runs}
     say([*status_lines(plan.suite, runs, states), *invalid_lines(plan.invalid)])
     return OK
+
+
+def show_every_status(overrides: Sequence[str]) -> int:
+    """Print the counts of every declared suite; one that cannot be read is named and leaves the others alone."""
+    code = OK
+    for path in sorted(YAMLS.glob("suites/*.yaml")):
+        try:
+            plan = plan_suite(path, overrides)
+        except BadInput as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = BAD_INPUT
+            continue
+        runs = all_runs(plan)
+        states = {run.name: read_state(plan.suite, run) for run in runs}
+        say(
+            [
+                f"{plan.suite.name}: {plan.suite.folder}",
+                *(f"  {line}" for line in count_lines(plan.suite, runs, states)),
+            ]
+        )
+    return code
 
 
 def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> int:
@@ -213,6 +244,8 @@ def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> 
 def main(words: Sequence[str], launcher: Launcher = compose) -> int:
     """Train a suite, or show its plan or its status."""
     arguments = parse(words)
+    if arguments.file is None:
+        return show_every_status(arguments.overrides)
     plan = plan_suite(arguments.file, arguments.overrides)
     if arguments.status:
         return show_status(plan)

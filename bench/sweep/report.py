@@ -123,11 +123,16 @@ def invalid_lines(invalid: Sequence[Invalid]) -> list[str]:
 
 
 def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
-    """Return the state of each run, with its last epoch or its result, and the counts."""
+    """Return the state of each run, with its last epoch or its result, the counts, and what failed."""
     header = ("run", "state", "done", "top-1", "train time")
     rows = [status_row(run, states[run.name]) for run in runs]
+    return [*text_table(header, rows), "", *count_lines(suite, runs, states)]
+
+
+def count_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
+    """Return how many runs are in each state, and why those failed that did."""
     counts = Counter(states[run.name] for run in runs)
-    lines = [*text_table(header, rows), "", ", ".join(f"{number} {state}" for state, number in counts.items())]
+    lines = [", ".join(f"{number} {state}" for state, number in counts.items())]
     failures = [(run, find_failure(suite, run)) for run in runs if states[run.name] == "failed"]
     return [*lines, *(f"{run.name}: {failure.reason} ({failure.log})" for run, failure in failures if failure)]
 

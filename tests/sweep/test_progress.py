@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.cli import run_command
+from bench.config import YAMLS
 from bench.records import NOISE_FLOOR
 from bench.sweep.__main__ import main
 from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
@@ -104,6 +105,27 @@ def test_the_status_tells_each_state(write_suite: WriteSuite, capsys: pytest.Cap
     assert "1 interrupted, 1 running, 1 failed, 3 waiting" in printed
     assert "the loss became nan at step 5" in printed
     assert "75%" in next(line for line in printed.splitlines() if line.startswith(plan.runs[0].label))
+
+
+def test_the_status_without_a_suite_is_that_of_every_declared_one(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suites").mkdir()
+    for name in ("one", "two"):
+        write_suite(name=name, models=[str(YAMLS / "resnet_20.yaml")]).rename(tmp_path / f"suites/{name}.yaml")
+    (run,) = expand(tmp_path / "suites/two.yaml").runs
+    run.path.mkdir(parents=True)
+    (run.path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
+    monkeypatch.setattr("bench.sweep.__main__.YAMLS", tmp_path)
+    assert run_command(main, ["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [f"one: {tmp_path}/runs/one", "  1 waiting", f"two: {tmp_path}/runs/two", "  1 failed"]
+    assert "the loss became nan at step 5" in lines[4]
+    (tmp_path / "suites/bad.yaml").write_text("name: bad\n")
+    assert run_command(main, ["status"]) == 2
+    printed = capsys.readouterr()
+    assert "bad.yaml: key 'models' is missing" in printed.err
+    assert printed.out.splitlines() == lines
 
 
 def test_a_claim_is_exclusive_and_can_be_had_again(tmp_path: Path) -> None:
