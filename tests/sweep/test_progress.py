@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.cli import run_command
 from bench.config import YAMLS
-from bench.records import NOISE_FLOOR
+from bench.records import NOISE_FLOOR, read_run
 from bench.sweep.__main__ import main
 from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
 from bench.sweep.host import Hold
@@ -20,6 +20,7 @@ from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, su
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import explain_exit, last_lines, read_state
 from bench.sweep.suite import PlannedRun
+from bench.tables.source import noise_floors
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 from tests.sweep.driver import stand_in
 
@@ -205,6 +206,17 @@ def test_the_noise_floor_is_the_relative_difference_of_two_equal_runs(write_suit
         name: pytest.approx(10 / 105) for name in ("seconds.train", "seconds.total")
     }
     assert (floor["machine"], floor["load"]) == ({"device": "cpu"}, 0.3)
+
+
+def test_the_noise_floor_lies_where_tables_look_for_it(
+    write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_suite(models=["resnet_20.yaml"], timing=True, workers=None, experiment="elsewhere")
+    (run,) = expand(path).runs
+    assert run_driver(path, monkeypatch) == 0
+    (line,) = noise_floors([read_run(run.path)])
+    assert "elsewhere" in line.english()
+    assert run_driver(path, monkeypatch) == 0
 
 
 def test_a_suite_for_timing_is_trained_by_one_sweep(
