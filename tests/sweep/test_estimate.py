@@ -109,6 +109,14 @@ def test_figures_are_measured_once_and_kept(meter: Meter, tmp_path: Path) -> Non
     assert meter.asked[3:] == [(1, ("resnet_20",))]
 
 
+def test_measuring_is_not_taken_for_other_work(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f.os, "getloadavg", lambda: (float(len(meter.asked)), 0.0, 0.0))
+    task = Task("resnet_20", None, {})
+    figures = measure_missing(tmp_path, TWO, [task], [1, 2], 1)
+    assert len(meter.asked) == 2
+    assert [figures.load(count, [task]) for count in (1, 2)] == [0.0, 0.0]
+
+
 def test_figures_of_another_machine_or_torch_do_not_count(
     meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
