@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.cli import run_command
+from bench.sweep.__main__ import main
 from bench.sweep.locks import claim_of
 from bench.sweep.machine import Slot, usable_cores
-from bench.sweep.runner import Progress, Runner
-from bench.sweep.states import find_failure, read_state
+from bench.sweep.progress import PlainView, TimeLeft
+from bench.sweep.runner import Progress, Runner, View
+from bench.sweep.states import find_failure, progress, read_state
 from bench.sweep.suite import Plan
 from bench.sweep.tree import Tree
 from tests.conftest import REPOSITORY
@@ -40,14 +43,21 @@ class Recorded:
         self.most_active = max(self.most_active, len(progress.active))
 
 
-def execute(plan: Plan, behaviours: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, retry: bool = False) -> Runner:
+def execute(
+    plan: Plan,
+    behaviours: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    retry: bool = False,
+    view: View | None = None,
+) -> Runner:
     """Execute a plan in this process, in as many slots as the suite says (they share this machine's cores)."""
     monkeypatch.setenv("FAKE", json.dumps(behaviours))
     workers = int(plan.suite.workers)
     cores = usable_cores()
     # GPUs, which nothing here uses, are locked in place of the cores, of which there may be fewer than slots.
     slots = [Slot(index, (cores[index % len(cores)],), (str(index),), 1) for index in range(workers)]
-    runner = Runner(plan.suite, plan.runs, slots, Recorded(), retry=retry, launcher=stand_in)
+    runner = Runner(plan.suite, plan.runs, slots, view or Recorded(), retry=retry, launcher=stand_in)
     runner.run()
     return runner
 
@@ -129,6 +139,25 @@ def test_a_failed_run_is_left_alone_until_it_is_to_be_tried_again(
     tried = execute(plan, {"resnet_32": "fail once"}, monkeypatch, retry=True)
     assert not tried.progress.failed
     assert [read_state(plan.suite, run) for run in plan.runs] == ["finished"] * 2
+
+
+def test_damaged_records_of_one_run_leave_the_others_alone(
+    write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_suite(workers=1)
+    plan = expand(path)
+    failed, unreadable, _ = plan.runs
+    for run, name in ((failed, "failed.json"), (unreadable, "epochs.jsonl")):
+        run.path.mkdir(parents=True)
+        (run.path / name).write_text("{torn\n")
+    assert progress(unreadable) == (0.0, {})
+    assert run_command(main, ["status", "-f", str(path)]) == 0
+    assert f"{failed.path / 'failed.json'}" in capsys.readouterr().out
+    view = PlainView(TimeLeft({run.name: 60.0 for run in plan.runs}, 1), print)
+    runner = execute(plan, {}, monkeypatch, view=view)
+    assert [run for run, _ in runner.progress.failed] == [failed]
+    assert "failed.json" in runner.progress.failed[0][1].reason
+    assert len(runner.progress.finished) == 2
 
 
 def test_trying_again_is_done_once(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
