@@ -102,7 +102,8 @@ def usable(plan: Plan, *, prepare: bool) -> Plan:
 def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, measure: bool) -> Outlook:
     """Return what the suite costs and how many runs are trained at a time; `measure` what is not yet known."""
     suite = plan.suite
-    works, tasks = works_of(plan.runs), tasks_of(plan.runs, suite, machine)
+    runs = all_runs(plan)
+    works, tasks = works_of(runs), tasks_of(runs, suite, machine)
     counts = candidates(suite, machine, arguments.workers)
     figures = read_figures(suite.folder, machine)
     wanted = list(tasks.values())
@@ -110,7 +111,7 @@ def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, m
         shown = " and ".join(map(str, counts))
         print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
         figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, arguments.measure)
-    left = {run.name: works[run.name] for run in plan.runs if not is_finished(run)}
+    left = {run.name: works[run.name] for run in runs if not is_finished(run)}
     workers, why = choose_workers(left, tasks, figures, counts)
     return Outlook(works, tasks, figures, machine, workers, why)
 
@@ -119,8 +120,9 @@ def dry_run(plan: Plan, arguments: argparse.Namespace) -> int:
     """Print the runs with their estimated cost."""
     plan = usable(plan, prepare=False)
     outlook = look_ahead(plan, arguments, find_machine(), measure=True)
-    states = {run.name: read_state(plan.suite, run) for run in plan.runs}
-    say(plan_lines(plan, states, outlook))
+    runs = all_runs(plan)
+    states = {run.name: read_state(plan.suite, run) for run in runs}
+    say(plan_lines(plan, runs, states, outlook, retry=arguments.retry_failed))
     return OK
 
 

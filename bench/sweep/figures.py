@@ -4,7 +4,8 @@
                                                           "measured_at": "2026-…", "load": 0.1, "torch": "2.7.0"}}}}
 
 `images_per_second` is that of one run while so many train side by side, `on_a_free_machine` the same from processor
-time. `load` is the machine's load average before the first of them: where it is not near zero, other work made the first one low.
+time. `load` is the machine's load average before all measuring: where it is not near zero, other work made the former
+low.
 """
 
 import os
