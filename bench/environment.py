@@ -25,6 +25,8 @@ def describe_environment() -> dict[str, Any]:
         "git": describe_git(),
         "cpu": cpu_model(),
         "cores": usable_cores(),
+        # Those of the whole machine: a run that is pinned to some may use fewer.
+        "host_cores": os.cpu_count() or 1,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
 

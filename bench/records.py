@@ -17,7 +17,8 @@ start of the run).
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
 params, macs, activations, fingerprint, …}; data {name, split, classes, train_samples, eval_samples};
 training {epochs, steps, samples, flops}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second;
-machine {device, device_name, cpu, cores, world_size, threads, precision, compiled, packages, commit}.
+machine {device, device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision, compiled,
+packages, commit}.
 
 `failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
 

@@ -242,6 +242,7 @@ def describe_machine(spec: RunSpec, machine: Machine, environment: dict[str, Any
         "device_name": name,
         "cpu": environment["cpu"],
         "cores": environment["cores"],
+        "host_cores": environment["host_cores"],
         "world_size": machine.shard.world_size,
         "threads": machine.threads,
         "precision": spec.precision,

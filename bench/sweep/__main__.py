@@ -1,8 +1,8 @@
 """Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`.
 
 Finished runs are left alone, so the same command goes on after an interruption (Ctrl-C and SIGTERM stop the runs with
-a checkpoint). `status` in front of the flags shows how far the suite is. `key=value` changes the suite's own keys
-(seeds=[0,1]) and every run's (batch_size=64).
+a checkpoint). `status` in front of the flags shows how far the suite is, without -f all of yamls/suites.
+`key=value` changes the suite's own keys (seeds=[0,1]) and every run's (batch_size=64).
 Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
@@ -14,16 +14,26 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.budget import data_sizes
-from bench.cli import FAILED, OK, make_parser, run_command
+from bench.cli import BAD_INPUT, FAILED, OK, make_parser, run_command
+from bench.config import YAMLS
 from bench.data.datasets import data_root, find_folder
 from bench.errors import BadInput
 from bench.sweep.calibrate import calibration_runs, record_noise_floor
 from bench.sweep.estimate import candidates, choose_workers, tasks_of, works_of
 from bench.sweep.figures import measure_missing, read_figures
+from bench.sweep.host import Host
 from bench.sweep.locks import Claim
 from bench.sweep.machine import Machine, find_machine, make_slots
 from bench.sweep.progress import LiveView, TimeLeft, make_view
-from bench.sweep.report import Outlook, failure_lines, invalid_lines, plan_lines, repeated_line, status_lines
+from bench.sweep.report import (
+    Outlook,
+    count_lines,
+    failure_lines,
+    invalid_lines,
+    plan_lines,
+    repeated_line,
+    status_lines,
+)
 from bench.sweep.runner import Progress, Runner, stop_code
 from bench.sweep.states import is_finished, read_state
 from bench.sweep.suite import Invalid, Plan, PlannedRun, plan_suite
@@ -46,7 +56,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     status = list(words[:1]) == ["status"]
     command = "bench.sweep status" if status else "bench.sweep"
     parser = make_parser(command, __doc__ or "", STATUS_EXAMPLE if status else EXAMPLE)
-    parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite's declaration")
+    what = "the suite's declaration" + (" (default: each of yamls/suites, in short)" if status else "")
+    parser.add_argument("-f", "--file", required=not status, type=Path, metavar="YAML", help=what)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
     if not status:
         parser.add_argument("--dry-run", action="store_true", help="show the runs and what they cost; train nothing")
@@ -91,7 +102,8 @@ def usable(plan: Plan, *, prepare: bool) -> Plan:
 def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, measure: bool) -> Outlook:
     """Return what the suite costs and how many runs are trained at a time; `measure` what is not yet known."""
     suite = plan.suite
-    works, tasks = works_of(plan.runs), tasks_of(plan.runs, suite, machine)
+    runs = all_runs(plan)
+    works, tasks = works_of(runs), tasks_of(runs, suite, machine)
     counts = candidates(suite, machine, arguments.workers)
     figures = read_figures(suite.folder, machine)
     wanted = list(tasks.values())
@@ -99,7 +111,7 @@ def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, m
         shown = " and ".join(map(str, counts))
         print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
         figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, arguments.measure)
-    left = {run.name: works[run.name] for run in plan.runs if not is_finished(run)}
+    left = {run.name: works[run.name] for run in runs if not is_finished(run)}
     workers, why = choose_workers(left, tasks, figures, counts)
     return Outlook(works, tasks, figures, machine, workers, why)
 
@@ -108,33 +120,54 @@ def dry_run(plan: Plan, arguments: argparse.Namespace) -> int:
     """Print the runs with their estimated cost."""
     plan = usable(plan, prepare=False)
     outlook = look_ahead(plan, arguments, find_machine(), measure=True)
-    states = {run.name: read_state(plan.suite, run) for run in plan.runs}
-    say(plan_lines(plan, states, outlook))
+    runs = all_runs(plan)
+    states = {run.name: read_state(plan.suite, run) for run in runs}
+    say(plan_lines(plan, runs, states, outlook, retry=arguments.retry_failed))
     return OK
 
 
 def show_status(plan: Plan) -> int:
     """Print the state of each run."""
-    pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
-    runs = (*pair, *plan.runs)
+    runs = all_runs(plan)
     states = {run.name: read_state(plan.suite, run) for run in runs}
     say([*status_lines(plan.suite, runs, states), *invalid_lines(plan.invalid)])
     return OK
+
+
+def show_every_status(overrides: Sequence[str]) -> int:
+    """Print the counts of every declared suite; one that cannot be read is named and leaves the others alone."""
+    code = OK
+    for path in sorted(YAMLS.glob("suites/*.yaml")):
+        try:
+            plan = plan_suite(path, overrides)
+        except BadInput as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = BAD_INPUT
+            continue
+        runs = all_runs(plan)
+        states = {run.name: read_state(plan.suite, run) for run in runs}
+        say(
+            [
+                f"{plan.suite.name}: {plan.suite.folder}",
+                *(f"  {line}" for line in count_lines(plan.suite, runs, states)),
+            ]
+        )
+    return code
 
 
 def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> int:
     """Train what is not finished, report what failed, and return the exit code."""
     plan = usable(plan, prepare=True)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
-    machine = find_machine()
+    machine, host = find_machine(), Host()
     several = len(candidates(plan.suite, machine, arguments.workers)) > 1
-    left = any(not is_finished(run) for run in plan.runs)
-    outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
-    say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
+    left = any(not is_finished(run) for run in all_runs(plan))
     with ExitStack() as stack:
-        if plan.suite.timing:
-            hold_alone(plan, stack)
-        runners = train(plan, arguments, outlook, launcher)
+        if plan.suite.timing and left:
+            hold_alone(plan, machine, host, stack)
+        outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
+        say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
+        runners = train(plan, arguments, outlook, launcher, host)
     failed = [item for runner in runners for item in runner.progress.failed]
     stopped = max(runner.stop.received for runner in runners)
     closing = closing_line([runner.progress for runner in runners], len(plan.invalid), stopped)
@@ -142,15 +175,25 @@ def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> in
     return stop_code(stopped) or (FAILED if failed or plan.invalid else OK)
 
 
-def hold_alone(plan: Plan, stack: ExitStack) -> None:
-    """Hold the suite for this sweep alone until the stack is closed; raise BadInput when another one holds it."""
+def all_runs(plan: Plan) -> tuple[PlannedRun, ...]:
+    """Return the runs of a suite; those of its calibration come first if it is for timing."""
+    return (*(calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()), *plan.runs)
+
+
+def hold_alone(plan: Plan, machine: Machine, host: Host, stack: ExitStack) -> None:
+    """Hold the suite and the whole machine for this sweep alone until the stack is closed.
+
+    Waits for what other runs hold of the machine; raises BadInput when another sweep holds the suite.
+    """
     claim = Claim(plan.suite.folder / TIMING_LOCK)
     if not claim.acquire():
         raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
     stack.callback(claim.release)
+    stack.callback(host.release)
+    host.keep_all(machine, lambda line: say([line]))
 
 
-def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher) -> list[Runner]:
+def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher, host: Host) -> list[Runner]:
     """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
     slots = make_slots(outlook.machine, outlook.workers, plan.suite.processes)
     pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
@@ -160,7 +203,8 @@ def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher:
         if not runs or (runners and runners[-1].stop.received):
             continue
         view = make_view(time_left(runs, outlook))
-        runners.append(Runner(plan.suite, runs, slots, view, retry=arguments.retry_failed, launcher=launcher))
+        retry = arguments.retry_failed
+        runners.append(Runner(plan.suite, runs, slots, view, retry=retry, launcher=launcher, host=host))
         try:
             runners[-1].run()
         finally:
@@ -202,6 +246,8 @@ def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> 
 def main(words: Sequence[str], launcher: Launcher = compose) -> int:
     """Train a suite, or show its plan or its status."""
     arguments = parse(words)
+    if arguments.file is None:
+        return show_every_status(arguments.overrides)
     plan = plan_suite(arguments.file, arguments.overrides)
     if arguments.status:
         return show_status(plan)

@@ -1,6 +1,6 @@
 """The noise floor of a suite for timing: the same run twice, under two names; what differs is the machine's noise.
 
-`noise_floor.json` in the suite's folder, for tables to print beside every time:
+`noise_floor.json` in the folder of the suite's runs, for tables to print beside every time:
 
     suite, what                  the suite's name, and what the figures are, in words
     runs                         the ids of the two runs
@@ -72,12 +72,12 @@ def pick(result: Mapping[str, Any], path: str) -> float | None:
 
 def record_noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
     """Write the noise floor once both runs have finished, and return it; that of the same two runs is left as it is."""
-    path = suite.folder / NOISE_FLOOR
-    known = read_noise_floor(suite.folder)
+    path = suite.runs_folder / NOISE_FLOOR
+    known = read_noise_floor(suite.runs_folder)
     if known is not None and known.get("runs") == [run.name for run in pair]:
         return known
     content = noise_floor(suite, pair, load)
     if content is not None:
-        suite.folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, to_json(content))
     return content

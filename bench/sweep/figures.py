@@ -4,7 +4,8 @@
                                                           "measured_at": "2026-…", "load": 0.1, "torch": "2.7.0"}}}}
 
 `images_per_second` is that of one run while so many train side by side, `on_a_free_machine` the same from processor
-time. `load` is the machine's load average just before: where it is not near zero, other work made the first one low.
+time. `load` is the machine's load average before all measuring: where it is not near zero, other work made the former
+low.
 """
 
 import os
@@ -77,19 +78,22 @@ def measure_missing(
 ) -> Figures:
     """Measure what has no figure yet for each number of runs at a time (`anew`: all of it), and record it."""
     figures = read_figures(folder, machine)
+    # Once, before the first: a later average would count the measuring itself as other work.
+    load = os.getloadavg()[0]
     for workers in counts:
         missing = Figures({}).missing(workers, tasks) if anew else figures.missing(workers, tasks)
         if missing:
-            measured = measure(machine, missing, workers, processes)
+            measured = measure(machine, missing, workers, processes, load)
             merged = {**figures.records, workers: {**figures.records.get(workers, {}), **measured}}
             figures = Figures(merged)
             write_figures(folder, machine, figures)
     return figures
 
 
-def measure(machine: Machine, tasks: Sequence[Task], workers: int, processes: int) -> dict[str, dict[str, Any]]:
-    """Return the records of tasks measured with so many runs at a time."""
-    load = os.getloadavg()[0]
+def measure(
+    machine: Machine, tasks: Sequence[Task], workers: int, processes: int, load: float
+) -> dict[str, dict[str, Any]]:
+    """Return the records of tasks measured with so many runs at a time, after so high a load average."""
     slots = make_slots(machine, workers, processes)
     # On GPUs a run has its device to itself, and one is like another.
     speeds = measure_together(tasks, slots[:1] if machine.gpus else slots)

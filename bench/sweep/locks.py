@@ -27,16 +27,27 @@ class Claim:
         """Try to take the claim and return whether it is held now; raise BadInput when no file can be written."""
         if self._file is not None:
             return True
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise BadInput(f"runs folder: {self.path} cannot be written: {error.strerror or error}") from None
+        handle = self._open()
         if not try_lock(handle):
             os.close(handle)
             return False
         self._file = handle
         return True
+
+    def wait(self) -> None:
+        """Take the claim, once those that hold it have given it back."""
+        if self._file is None:
+            handle = self._open()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            self._file = handle
+
+    def _open(self) -> int:
+        """Open the claim's file; raise BadInput when none can be written."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise BadInput(f"lock: {self.path} cannot be written: {error.strerror or error}") from None
 
     @property
     def handle(self) -> int:

@@ -40,15 +40,21 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int 
     return lines
 
 
-def plan_lines(plan: Plan, states: Mapping[str, State], outlook: Outlook) -> list[str]:
-    """Return the plan as `--dry-run` prints it: a line for each run, then what all and what is left of them cost."""
+def plan_lines(
+    plan: Plan, runs: Sequence[PlannedRun], states: Mapping[str, State], outlook: Outlook, *, retry: bool = False
+) -> list[str]:
+    """Return the plan as `--dry-run` prints it: a line for each run, then what all and what is left of them cost.
+
+    What has failed is left only if it is to be tried again.
+    """
     header = ("run", "state", "duration", "samples", "PFLOP", "images/s", "time")
-    rows = [plan_row(run, states[run.name], outlook) for run in plan.runs]
-    left = [run for run in plan.runs if states[run.name] not in ("finished", "failed")]
+    rows = [plan_row(plan.suite, run, states[run.name], outlook) for run in runs]
+    over = ("finished",) if retry else ("finished", "failed")
+    left = [run for run in runs if states[run.name] not in over]
     return [
         *text_table(header, rows),
         "",
-        cost_line("all runs", plan.runs, outlook),
+        cost_line("all runs", runs, outlook),
         cost_line("not finished yet", left, outlook),
         f"at a time: {outlook.workers} ({outlook.why})",
         *time_lines(left, outlook),
@@ -57,13 +63,13 @@ def plan_lines(plan: Plan, states: Mapping[str, State], outlook: Outlook) -> lis
     ]
 
 
-def plan_row(run: PlannedRun, state: State, outlook: Outlook) -> tuple[str, ...]:
+def plan_row(suite: Suite, run: PlannedRun, state: State, outlook: Outlook) -> tuple[str, ...]:
     """Return one run's line of the plan."""
     work = outlook.works[run.name]
     rate = outlook.figures.rate(outlook.workers, outlook.tasks[run.name])
     seconds = work.time(rate)
     return (
-        run.label,
+        label_in(suite, run),
         state,
         run.spec.max_duration,
         MISSING if work.samples is None else f"{work.samples:,}",
@@ -71,6 +77,11 @@ def plan_row(run: PlannedRun, state: State, outlook: Outlook) -> tuple[str, ...]
         MISSING if rate is None else f"{rate:,.0f}",
         MISSING if seconds is None else show_seconds(seconds),
     )
+
+
+def label_in(suite: Suite, run: PlannedRun) -> str:
+    """Return a run's label; a run of the calibration, labelled as another, is named in full."""
+    return run.label if run.path.parent == suite.runs_folder else run.name
 
 
 def cost_line(title: str, runs: Sequence[PlannedRun], outlook: Outlook) -> str:
@@ -123,24 +134,29 @@ def invalid_lines(invalid: Sequence[Invalid]) -> list[str]:
 
 
 def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
-    """Return the state of each run, with its last epoch or its result, and the counts."""
+    """Return the state of each run, with its last epoch or its result, the counts, and what failed."""
     header = ("run", "state", "done", "top-1", "train time")
-    rows = [status_row(run, states[run.name]) for run in runs]
+    rows = [status_row(suite, run, states[run.name]) for run in runs]
+    return [*text_table(header, rows), "", *count_lines(suite, runs, states)]
+
+
+def count_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
+    """Return how many runs are in each state, and why those failed that did."""
     counts = Counter(states[run.name] for run in runs)
-    lines = [*text_table(header, rows), "", ", ".join(f"{number} {state}" for state, number in counts.items())]
+    lines = [", ".join(f"{number} {state}" for state, number in counts.items())]
     failures = [(run, find_failure(suite, run)) for run in runs if states[run.name] == "failed"]
     return [*lines, *(f"{run.name}: {failure.reason} ({failure.log})" for run, failure in failures if failure)]
 
 
-def status_row(run: PlannedRun, state: State) -> tuple[str, ...]:
+def status_row(suite: Suite, run: PlannedRun, state: State) -> tuple[str, ...]:
     """Return one run's line of the status."""
-    record = find_record(run)
+    record, label = find_record(run), label_in(suite, run)
     if record is not None and record.finished and record.result:
         result = record.result
-        return run.label, state, "100%", f"{result['top1']:.2f}", show_seconds(result["seconds"]["train"])
+        return label, state, "100%", f"{result['top1']:.2f}", show_seconds(result["seconds"]["train"])
     share, row = progress(run)
     top1 = f"{row['eval_top1']:.2f}" if row.get("eval_top1") is not None else ""
-    return run.label, state, f"{share:.0%}" if row else "", top1, show_seconds(row["train_seconds"]) if row else ""
+    return label, state, f"{share:.0%}" if row else "", top1, show_seconds(row["train_seconds"]) if row else ""
 
 
 def failure_lines(failed: Sequence[tuple[PlannedRun, Failure]], invalid: Sequence[Invalid]) -> list[str]:

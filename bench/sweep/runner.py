@@ -10,6 +10,7 @@ from typing import Protocol
 from bench.errors import BadInput
 from bench.records import CHECKPOINTS, FAILED, LOCK
 from bench.stopping import StopSignals
+from bench.sweep.host import Hold, Host
 from bench.sweep.locks import Claim, claim_of, is_locked
 from bench.sweep.machine import Slot
 from bench.sweep.states import (
@@ -31,15 +32,21 @@ SECONDS_BETWEEN_POLLS = 2.0
 
 @dataclass
 class Active:
-    """A run that is being trained: its processes, slot and port, the claim on it, when it was started, from what."""
+    """A run that is being trained: its processes, slot and port, the locks on it, when it was started, from what."""
 
     run: PlannedRun
     tree: Tree
     slot: Slot
     port: int
     claim: Claim
+    hold: Hold
     started: float
     resumed: bool
+
+    def release(self) -> None:
+        """Give back the claim on the run and the hold on its cores and GPUs."""
+        self.claim.release()
+        self.hold.release()
 
 
 @dataclass
@@ -86,15 +93,17 @@ class Runner:
         *,
         retry: bool = False,
         launcher: Launcher = compose,
+        host: Host | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the runs in the order of execution, where to train them, and what shows the progress."""
         self.suite, self.slots, self.view = suite, slots, view
-        self.launcher, self._now = launcher, now
+        self.launcher, self.host, self._now = launcher, host or Host(), now
         finished = [run for run in runs if is_finished(run)]
         self.progress = Progress(waiting=[run for run in runs if run not in finished], finished=finished)
         self.stop = StopSignals()
         self._polled = -SECONDS_BETWEEN_POLLS
+        self._told = False
         self._retry = {run.name for run in runs if find_failure(suite, run)} if retry else set()
 
     def run(self) -> Progress:
@@ -111,7 +120,7 @@ class Runner:
         finally:
             for active in self.progress.active:
                 active.tree.kill()
-                active.claim.release()
+                active.release()
         return self.progress
 
     def _look(self) -> None:
@@ -144,7 +153,7 @@ class Runner:
             self.progress.elsewhere = []
 
     def _fill(self) -> None:
-        """Give every free slot a run that nobody trains; note what has ended before or is trained by others."""
+        """Give every slot that is free on this host a run that nobody trains; note what has ended or others train."""
         busy = {active.slot.index for active in self.progress.active}
         free = [slot for slot in self.slots if slot.index not in busy]
         while free and self.progress.waiting:
@@ -154,8 +163,24 @@ class Runner:
                 self.progress.finished.append(run)
             elif not claim.acquire():
                 self.progress.elsewhere.append(run)
-            elif not self._settled(run, claim) and self._start(run, claim, free[0]):
-                free.pop(0)
+            elif not self._settled(run, claim) and not self._place(run, claim, free):
+                break
+
+    def _place(self, run: PlannedRun, claim: Claim, free: list[Slot]) -> bool:
+        """Start a claimed run in one of some slots, which is taken from them; tell whether others left one."""
+        for slot in free:
+            hold = self.host.take(slot)
+            if hold is not None:
+                if self._start(run, claim, slot, hold):
+                    free.remove(slot)
+                return True
+        self.progress.waiting.insert(0, run)
+        claim.release()
+        if not (self._told or self.progress.active):
+            self._told = True
+            places = "; ".join(slot.words for slot in free)
+            self.view.event(f"waiting: runs of other sweeps hold {places}")
+        return False
 
     def _settled(self, run: PlannedRun, claim: Claim) -> bool:
         """Tell whether a claimed run is not to be trained after all, and note why."""
@@ -179,18 +204,19 @@ class Runner:
             forget_failure(self.suite, run)
         return find_failure(self.suite, run)
 
-    def _start(self, run: PlannedRun, claim: Claim, slot: Slot) -> bool:
+    def _start(self, run: PlannedRun, claim: Claim, slot: Slot, hold: Hold) -> bool:
         """Start a run in a slot and return whether it runs; a command that cannot be started is a failure."""
         port = free_port([active.port for active in self.progress.active])
         command = self.launcher(run, slot, self.suite.processes, port)
         try:
-            tree = Tree(command, slot, log_path(self.suite, run), claim)
+            tree = Tree(command, slot, log_path(self.suite, run), (claim.handle, *hold.handles))
         except OSError as error:
             self._fail(run, f"cannot be started: {error}", 1, [])
             claim.release()
+            hold.release()
             return False
         resumed = (run.path / CHECKPOINTS).is_dir()
-        self.progress.active.append(Active(run, tree, slot, port, claim, self._now(), resumed))
+        self.progress.active.append(Active(run, tree, slot, port, claim, hold, self._now(), resumed))
         self.view.event(f"start {run.label} on {slot.words}{' (goes on)' if resumed else ''}")
         return True
 
@@ -215,7 +241,7 @@ class Runner:
             own = find_failure(self.suite, run)
             reason = own.reason if own else explain_exit(code) if code else "ended without a result"
             self._fail(run, reason, code, last_lines(log_path(self.suite, run), active.tree.log_start))
-        active.claim.release()
+        active.release()
 
     def _fail(self, run: PlannedRun, reason: str, code: int, lines: Sequence[str]) -> None:
         """Record a failure."""

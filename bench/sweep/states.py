@@ -62,7 +62,10 @@ def find_failure(suite: Suite, run: PlannedRun) -> Failure | None:
             return Failure(**read_json(path))
         except (BadInput, TypeError):
             return Failure(run.name, f"{path} cannot be read", 1, (), str(log_path(suite, run)), "")
-    own = read_failure(run.path)
+    try:
+        own = read_failure(run.path)
+    except BadInput as error:
+        return Failure(run.name, str(error), 1, (), str(run.path / FAILED), "")
     if own is None:
         return None
     reason = f"{own.get('reason')} at step {own.get('step')}"
@@ -101,8 +104,14 @@ def read_state(suite: Suite, run: PlannedRun) -> State:
 
 
 def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
-    """Return the share of a run that its recorded epochs make up, in [0, 1], and the last of them (empty before it)."""
-    rows = read_epochs(run.path / EPOCHS)
+    """Return the share of a run that its recorded epochs make up, in [0, 1], and the last of them (empty before it).
+
+    Epochs that cannot be read count as none: one damaged file is to end neither the sweep nor its status.
+    """
+    try:
+        rows = read_epochs(run.path / EPOCHS)
+    except BadInput:
+        return 0.0, {}
     if not rows:
         return 0.0, {}
     last, duration = rows[-1], run.spec.max_duration

@@ -81,8 +81,13 @@ class Suite(Section):
 
     @property
     def folder(self) -> Path:
-        """Return where the suite keeps its own files: logs, failures, the machine's figures, the noise floor."""
+        """Return where the suite keeps its own files: logs, failures, the machine's figures."""
         return Path(self.runs).expanduser().resolve() / self.name
+
+    @property
+    def runs_folder(self) -> Path:
+        """Return where the suite's runs are, and the noise floor of their times, which tables look for beside them."""
+        return self.folder.with_name(self.experiment or self.name)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 
-from bench.sweep.locks import Claim
 from bench.sweep.machine import Slot, pinned
 from bench.sweep.suite import PlannedRun
 
@@ -55,8 +54,8 @@ def free_port(taken: Sequence[int] = ()) -> int:
 class Tree:
     """A run's launcher and all that it started: a process group of its own, the output appended to a log."""
 
-    def __init__(self, command: Sequence[str], slot: Slot, log: Path, claim: Claim) -> None:
-        """Start the command on the slot's cores and devices; it inherits the claim on the run."""
+    def __init__(self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int]) -> None:
+        """Start the command on the slot's cores and devices; it inherits the open files of the locks."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output, pinned(slot.cores):
             output.write(f"$ {shlex.join(command)}\n".encode())
@@ -69,7 +68,7 @@ class Tree:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                pass_fds=(claim.handle,),
+                pass_fds=tuple(locks),
             )
         self.asked = self._orphans_asked = False
         self._deadline = float("inf")

@@ -17,7 +17,8 @@ RANKS = Phrase(
 MIXED = Phrase("Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).")
 DIAGNOSTIC = Phrase("Best epoch: a diagnostic, chosen on the split that it reports; it is no result.")
 DEVICES = Phrase(
-    "A device is a GPU, or the whole machine where there is none; training cost = 3 × forward FLOPs × images seen."
+    "A device is a GPU, or the whole machine where there is none (a run on some of its cores counts as that share of "
+    "it); training cost = 3 × forward FLOPs × images seen."
 )
 
 CLOCK = Phrase("Train time excludes start-up, evaluation and checkpoints; total time includes them.")

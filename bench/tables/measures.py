@@ -64,10 +64,18 @@ TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
 TIMES = frozenset({"train_h", "eval_h", "total_h", "device_h", "images_per_s", "top1_per_h"})
 
 
-def devices(condition: Condition) -> int:
-    """Return on how many devices a condition was trained: GPUs, or one machine where there is none."""
+def devices(condition: Condition) -> float:
+    """Return on how many devices a condition was trained: GPUs, or where there is none the share of one machine.
+
+    That share is threads / cores: runs that were trained side by side had the machine together, not each. Records of
+    an older version know only the cores that a run was given.
+    """
     machine = condition.first.get("machine") or {}
-    return 1 if machine.get("device") == "cpu" else int(machine.get("world_size") or 1)
+    ranks = int(machine.get("world_size") or 1)
+    cores = machine.get("host_cores") or machine.get("cores")
+    if machine.get("device") != "cpu":
+        return ranks
+    return min(1.0, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else 1.0
 
 
 def machine_cell(condition: Condition) -> Cell:

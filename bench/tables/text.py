@@ -141,8 +141,9 @@ LINES = {
     "Best epoch: a diagnostic, chosen on the split that it reports; it is no result.": (
         "最佳轮次仅供诊断：它在所报告的划分上选出，不是结果。"
     ),
-    "A device is a GPU, or the whole machine where there is none; training cost = 3 × forward FLOPs × images seen.": (
-        "设备指一块 GPU，没有 GPU 时指整台机器；训练成本 = 3 × 前向 FLOPs × 训练图像数。"
+    "A device is a GPU, or the whole machine where there is none (a run on some of its cores counts as that share of "
+    "it); training cost = 3 × forward FLOPs × images seen.": (
+        "设备指一块 GPU，没有 GPU 时指整台机器（只用部分核心时按比例计）；训练成本 = 3 × 前向 FLOPs × 训练图像数。"
     ),
     "Train time excludes start-up, evaluation and checkpoints; total time includes them.": (
         "训练时间不含启动、评估和检查点；总时间包含它们。"

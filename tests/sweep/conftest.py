@@ -34,6 +34,12 @@ def write_suite(tmp_path: Path) -> WriteSuite:
     return write
 
 
+@pytest.fixture(autouse=True)
+def own_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let sweeps lock cores for this test alone: other tests and sweeps on this host are not in its way."""
+    monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "host"))
+
+
 @pytest.fixture
 def small(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let suites find the small shapes100."""

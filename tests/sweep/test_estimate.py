@@ -109,6 +109,14 @@ def test_figures_are_measured_once_and_kept(meter: Meter, tmp_path: Path) -> Non
     assert meter.asked[3:] == [(1, ("resnet_20",))]
 
 
+def test_measuring_is_not_taken_for_other_work(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f.os, "getloadavg", lambda: (float(len(meter.asked)), 0.0, 0.0))
+    task = Task("resnet_20", None, {})
+    figures = measure_missing(tmp_path, TWO, [task], [1, 2], 1)
+    assert len(meter.asked) == 2
+    assert [figures.load(count, [task]) for count in (1, 2)] == [0.0, 0.0]
+
+
 def test_figures_of_another_machine_or_torch_do_not_count(
     meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +184,29 @@ def test_the_dry_run_shows_runs_states_and_cost(
     assert "measured 20" in printed
     assert "other work was running then (load 1.5" in printed
     assert not (tmp_path / "runs/trial" / plan.runs[0].label).exists(), "nothing is trained"
+
+
+def test_the_dry_run_counts_the_calibration_of_a_suite_for_timing(
+    meter: Meter, write_suite: WriteSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_suite(models=["resnet_20.yaml"], timing=True, workers=None)
+    (run,) = expand(path).runs
+    printed = dry_run(path, capsys)
+    names = [f"trial-aa1/{run.label}", f"trial-aa2/{run.label}", run.label]
+    assert [line.split()[0] for line in printed.splitlines()[1:4]] == names
+    assert "all runs: 3, " in printed
+    assert "not finished yet: 3, " in printed
+
+
+def test_the_dry_run_counts_what_failed_only_if_it_is_tried_again(
+    meter: Meter, write_suite: WriteSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_suite(workers=1)
+    failed = expand(path).runs[0]
+    failed.path.mkdir(parents=True)
+    (failed.path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
+    assert "not finished yet: 2, " in dry_run(path, capsys)
+    assert "not finished yet: 3, " in dry_run(path, capsys, "--retry-failed")
 
 
 def test_the_dry_run_names_what_cannot_be_trained(

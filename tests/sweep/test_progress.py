@@ -9,15 +9,18 @@ import pytest
 from rich.console import Console
 
 from bench.cli import run_command
-from bench.records import NOISE_FLOOR
+from bench.config import YAMLS
+from bench.records import NOISE_FLOOR, read_run
 from bench.sweep.__main__ import main
 from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
+from bench.sweep.host import Hold
 from bench.sweep.locks import Claim, claim_of, is_trained
 from bench.sweep.machine import Slot
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import explain_exit, last_lines, read_state
 from bench.sweep.suite import PlannedRun
+from bench.tables.source import noise_floors
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 from tests.sweep.driver import stand_in
 
@@ -25,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("small")
 
 
 def active(run: PlannedRun, started: float) -> Active:
-    return Active(run, None, Slot(0, (0,), (), 1), 20_000, claim_of(run.path), started, False)  # type: ignore[arg-type]
+    return Active(run, None, Slot(0, (0,), (), 1), 20_000, claim_of(run.path), Hold(), started, False)  # type: ignore[arg-type]
 
 
 def write_row(run: PlannedRun, batch: int) -> None:
@@ -105,6 +108,27 @@ def test_the_status_tells_each_state(write_suite: WriteSuite, capsys: pytest.Cap
     assert "75%" in next(line for line in printed.splitlines() if line.startswith(plan.runs[0].label))
 
 
+def test_the_status_without_a_suite_is_that_of_every_declared_one(
+    write_suite: WriteSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "suites").mkdir()
+    for name in ("one", "two"):
+        write_suite(name=name, models=[str(YAMLS / "resnet_20.yaml")]).rename(tmp_path / f"suites/{name}.yaml")
+    (run,) = expand(tmp_path / "suites/two.yaml").runs
+    run.path.mkdir(parents=True)
+    (run.path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
+    monkeypatch.setattr("bench.sweep.__main__.YAMLS", tmp_path)
+    assert run_command(main, ["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:4] == [f"one: {tmp_path}/runs/one", "  1 waiting", f"two: {tmp_path}/runs/two", "  1 failed"]
+    assert "the loss became nan at step 5" in lines[4]
+    (tmp_path / "suites/bad.yaml").write_text("name: bad\n")
+    assert run_command(main, ["status"]) == 2
+    printed = capsys.readouterr()
+    assert "bad.yaml: key 'models' is missing" in printed.err
+    assert printed.out.splitlines() == lines
+
+
 def test_a_claim_is_exclusive_and_can_be_had_again(tmp_path: Path) -> None:
     one, two = Claim(tmp_path / "locks/a.lock"), Claim(tmp_path / "locks/a.lock")
     assert one.acquire()
@@ -182,6 +206,17 @@ def test_the_noise_floor_is_the_relative_difference_of_two_equal_runs(write_suit
         name: pytest.approx(10 / 105) for name in ("seconds.train", "seconds.total")
     }
     assert (floor["machine"], floor["load"]) == ({"device": "cpu"}, 0.3)
+
+
+def test_the_noise_floor_lies_where_tables_look_for_it(
+    write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_suite(models=["resnet_20.yaml"], timing=True, workers=None, experiment="elsewhere")
+    (run,) = expand(path).runs
+    assert run_driver(path, monkeypatch) == 0
+    (line,) = noise_floors([read_run(run.path)])
+    assert "elsewhere" in line.english()
+    assert run_driver(path, monkeypatch) == 0
 
 
 def test_a_suite_for_timing_is_trained_by_one_sweep(

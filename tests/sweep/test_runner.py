@@ -13,10 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bench.cli import run_command
+from bench.sweep.__main__ import main
 from bench.sweep.locks import claim_of
 from bench.sweep.machine import Slot, usable_cores
-from bench.sweep.runner import Progress, Runner
-from bench.sweep.states import find_failure, read_state
+from bench.sweep.progress import PlainView, TimeLeft
+from bench.sweep.runner import Progress, Runner, View
+from bench.sweep.states import find_failure, progress, read_state
 from bench.sweep.suite import Plan
 from bench.sweep.tree import Tree
 from tests.conftest import REPOSITORY
@@ -40,21 +43,30 @@ class Recorded:
         self.most_active = max(self.most_active, len(progress.active))
 
 
-def execute(plan: Plan, behaviours: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, retry: bool = False) -> Runner:
+def execute(
+    plan: Plan,
+    behaviours: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    retry: bool = False,
+    view: View | None = None,
+) -> Runner:
     """Execute a plan in this process, in as many slots as the suite says (they share this machine's cores)."""
     monkeypatch.setenv("FAKE", json.dumps(behaviours))
     workers = int(plan.suite.workers)
     cores = usable_cores()
-    slots = [Slot(index, (cores[index % len(cores)],), (), 1) for index in range(workers)]
-    runner = Runner(plan.suite, plan.runs, slots, Recorded(), retry=retry, launcher=stand_in)
+    # GPUs, which nothing here uses, are locked in place of the cores, of which there may be fewer than slots.
+    slots = [Slot(index, (cores[index % len(cores)],), (str(index),), 1) for index in range(workers)]
+    runner = Runner(plan.suite, plan.runs, slots, view or Recorded(), retry=retry, launcher=stand_in)
     runner.run()
     return runner
 
 
-def start_driver(path: Path, *words: str, **fake: str) -> subprocess.Popen[str]:
-    """Start the command line with the stand-in."""
+def start_driver(path: Path, *words: str, host: Path | None = None, **fake: str) -> subprocess.Popen[str]:
+    """Start the command line with the stand-in; with a folder of locks of its own it is as on another host."""
     command = [sys.executable, "-m", "tests.sweep.driver", "-f", str(path), *words]
     environment = {**os.environ, "FAKE": json.dumps(fake), "PYTHONUNBUFFERED": "1"}
+    environment |= {"BENCH_LOCKS": str(host)} if host else {}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)  # type: ignore[call-overload]
 
@@ -127,6 +139,25 @@ def test_a_failed_run_is_left_alone_until_it_is_to_be_tried_again(
     tried = execute(plan, {"resnet_32": "fail once"}, monkeypatch, retry=True)
     assert not tried.progress.failed
     assert [read_state(plan.suite, run) for run in plan.runs] == ["finished"] * 2
+
+
+def test_damaged_records_of_one_run_leave_the_others_alone(
+    write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_suite(workers=1)
+    plan = expand(path)
+    failed, unreadable, _ = plan.runs
+    for run, name in ((failed, "failed.json"), (unreadable, "epochs.jsonl")):
+        run.path.mkdir(parents=True)
+        (run.path / name).write_text("{torn\n")
+    assert progress(unreadable) == (0.0, {})
+    assert run_command(main, ["status", "-f", str(path)]) == 0
+    assert f"{failed.path / 'failed.json'}" in capsys.readouterr().out
+    view = PlainView(TimeLeft({run.name: 60.0 for run in plan.runs}, 1), print)
+    runner = execute(plan, {}, monkeypatch, view=view)
+    assert [run for run, _ in runner.progress.failed] == [failed]
+    assert "failed.json" in runner.progress.failed[0][1].reason
+    assert len(runner.progress.finished) == 2
 
 
 def test_trying_again_is_done_once(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,7 +281,7 @@ def test_a_run_keeps_its_claim_when_its_sweep_is_gone(write_suite: WriteSuite, t
     claim, other = claim_of(run.path), claim_of(run.path)
     assert claim.acquire()
     slot = Slot(0, usable_cores()[:1], (), 1)
-    tree = Tree([sys.executable, "-c", "import time; time.sleep(60)"], slot, tmp_path / "log", claim)
+    tree = Tree([sys.executable, "-c", "import time; time.sleep(60)"], slot, tmp_path / "log", [claim.handle])
     claim.release()
     assert not other.acquire()
     tree.kill()
@@ -259,11 +290,11 @@ def test_a_run_keeps_its_claim_when_its_sweep_is_gone(write_suite: WriteSuite, t
     other.release()
 
 
-def test_two_sweeps_share_the_work_and_do_nothing_twice(write_suite: WriteSuite) -> None:
+def test_sweeps_on_two_hosts_share_the_work_and_do_nothing_twice(write_suite: WriteSuite, tmp_path: Path) -> None:
     path = write_suite(seeds=[0, 1, 2, 3], workers=1)
     plan = expand(path)
     behaviour = {"resnet_32": "fail"}
-    drivers = [start_driver(path, **behaviour) for _ in range(2)]
+    drivers = [start_driver(path, host=tmp_path / name, **behaviour) for name in ("one", "other")]
     printed = [driver.communicate(timeout=120)[0] for driver in drivers]
     starts = read_starts(Path(plan.suite.runs))
     assert Counter(start["run"] for start in starts) == {run.label: 1 for run in plan.runs}
@@ -298,6 +329,6 @@ def test_parallel_runs_get_ports_of_their_own(write_suite: WriteSuite, monkeypat
         return stand_in(run, slot, processes, port)  # type: ignore[arg-type]
 
     plan = expand(write_suite(seeds=[0, 1]))
-    slots = [Slot(index, usable_cores()[:1], (), 1) for index in range(6)]
+    slots = [Slot(index, usable_cores()[:1], (str(index),), 1) for index in range(6)]
     Runner(plan.suite, plan.runs, slots, Recorded(), launcher=noting).run()
     assert len(set(ports)) == 6
