@@ -22,6 +22,7 @@ DEVICES = Phrase(
 )
 
 CLOCK = Phrase("Train time excludes start-up, evaluation and checkpoints; total time includes them.")
+SAVING = Phrase("Checkpoints: the time that saving them took, in per cent of the train time.")
 RATIOS = Phrase("An interval in brackets is a bootstrap over runs, given from 5 runs on.")
 FRONT = Phrase("Pareto front: no row of the block is as accurate at a lower cost of that kind.")
 FRONTS = {"params_m": "params", "macs_m": "MACs", "train_h": "time"}
@@ -35,8 +36,8 @@ EFFICIENCY = (
     *(m.TRAIN_WIDE, m.PER_HOUR, m.column("pareto", "Pareto front", kind="words")),
 )
 COST = (
-    *(m.RANK, m.MODEL, m.RUNS, m.TRAIN, m.EVALUATION, m.TOTAL, m.DEVICE_HOURS, m.TRAINING_FLOPS, m.SPEED, m.TOP1),
-    m.MACHINE,
+    *(m.RANK, m.MODEL, m.RUNS, m.TRAIN, m.EVALUATION, m.TOTAL, m.CHECKPOINTS, m.DEVICE_HOURS, m.TRAINING_FLOPS),
+    *(m.SPEED, m.TOP1, m.MACHINE),
 )
 
 
@@ -161,5 +162,5 @@ def training_cost(conditions: Sequence[Condition], options: m.Options) -> Table:
         COST,
         by="device_h",
         ascending=True,
-        remarks=(HEADLINE, CLOCK, DEVICES),
+        remarks=(HEADLINE, CLOCK, SAVING, DEVICES),
     )

@@ -57,6 +57,7 @@ HEALTH = column("health", "Health", kind="words")
 MACHINE = column("machine", "Machine", kind="words")
 EVALUATION = column("eval_h", "Eval (h)", 3, wide=True)
 TOTAL = column("total_h", "Total (h)", 3)
+CHECKPOINTS = column("checkpoint_share", "Checkpoints (%)", 3)
 DEVICE_HOURS = column("device_h", "Device-hours", 3)
 TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
 
@@ -97,6 +98,7 @@ MEASURES: dict[str, Callable[[Condition], Cell]] = {
     "train_h": lambda c: time_cell(c, "seconds.train", HOUR),
     "eval_h": lambda c: time_cell(c, "seconds.eval", HOUR),
     "total_h": lambda c: time_cell(c, "seconds.total", HOUR),
+    "checkpoint_share": lambda c: ratio_cell(c, "seconds.checkpoint", "seconds.train", 100.0),
     "device_h": lambda c: time_cell(c, "seconds.train", HOUR * devices(c)),
     "images_per_s": lambda c: time_cell(c, "images_per_second"),
     "training_pflop": lambda c: mean_cell(c, "training.flops", PETA),

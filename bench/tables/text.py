@@ -28,6 +28,7 @@ HEADINGS = {
     "Stem": "Stem",
     "Health": "健康度",
     "Machine": "设备",
+    "Checkpoints (%)": "检查点 (%)",
     "Device-hours": "设备小时",
     "Training PFLOP": "训练 PFLOP",
     "Pareto front": "Pareto 前沿",

@@ -30,4 +30,5 @@ def test_device_hours_count_a_cpu_run_by_its_share_of_the_machine(
     (path / RESULT).write_text(json.dumps({**result, "machine": machine}))
     cells = rows_of(build(tmp_path, "training_cost"))["resnet_20"].cells
     assert cells["train_h"].value is not None
+    assert cells["checkpoint_share"].value == pytest.approx(100 * 3 / (3600 * cells["train_h"].value))
     assert cells["device_h"].value == pytest.approx(share * cells["train_h"].value)
