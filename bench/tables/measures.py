@@ -86,6 +86,15 @@ def machine_cell(condition: Condition) -> Cell:
     return words("{}", condition.facets["machine"])
 
 
+def checkpoint_cell(condition: Condition) -> Cell:
+    """Return what saving checkpoints took of a condition's runs, in per cent of their training time."""
+    saved, trained = condition.values("seconds.checkpoint"), condition.values("seconds.train")
+    runs = [run for run in saved if trained.get(run)]
+    if not runs:
+        return missing("'{}' was not recorded", "seconds.checkpoint")
+    return number(100 * sum(saved[run] for run in runs) / sum(trained[run] for run in runs), runs)
+
+
 MEASURES: dict[str, Callable[[Condition], Cell]] = {
     "model": lambda c: words("{}", c.label),
     "n": lambda c: number(len(c.runs), c.runs),
@@ -98,7 +107,7 @@ MEASURES: dict[str, Callable[[Condition], Cell]] = {
     "train_h": lambda c: time_cell(c, "seconds.train", HOUR),
     "eval_h": lambda c: time_cell(c, "seconds.eval", HOUR),
     "total_h": lambda c: time_cell(c, "seconds.total", HOUR),
-    "checkpoint_share": lambda c: ratio_cell(c, "seconds.checkpoint", "seconds.train", 100.0),
+    "checkpoint_share": checkpoint_cell,
     "device_h": lambda c: time_cell(c, "seconds.train", HOUR * devices(c)),
     "images_per_s": lambda c: time_cell(c, "images_per_second"),
     "training_pflop": lambda c: mean_cell(c, "training.flops", PETA),
