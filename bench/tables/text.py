@@ -146,6 +146,9 @@ LINES = {
     "it); training cost = 3 × forward FLOPs × images seen.": (
         "设备指一块 GPU，没有 GPU 时指整台机器（只用部分核心时按比例计）；训练成本 = 3 × 前向 FLOPs × 训练图像数。"
     ),
+    "Checkpoints: the time that saving them took, in per cent of the train time.": (
+        "检查点：保存所用时间占训练时间的百分比。"
+    ),
     "Train time excludes start-up, evaluation and checkpoints; total time includes them.": (
         "训练时间不含启动、评估和检查点；总时间包含它们。"
     ),

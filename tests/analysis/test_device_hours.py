@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.records import RESULT
-from tests.analysis.test_tables import build, rows_of
+from tests.analysis.building import build, rows_of
 from tests.fake_runs import write_fake_run
 
 
