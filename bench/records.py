@@ -125,11 +125,15 @@ def read_run(path: Path) -> RunRecord:
     result = read_json(path / RESULT) if (path / RESULT).is_file() else None
     spec = result.get("spec") if result else None
     spec = spec or read_spec(path / SPEC)
-    model = spec.get("model") if isinstance(spec, Mapping) else None
-    named = isinstance(model, Mapping) and isinstance(model.get("name"), str)
-    if not named or not isinstance(spec.get("seed"), int):
+    if not names_a_run(spec):
         raise BadInput(f"{path / (RESULT if result else SPEC)}: its spec has no model name or no seed: no run wrote it")
     return RunRecord(path, spec, result)
+
+
+def names_a_run(spec: Any) -> bool:
+    """Tell whether a content has what every spec of a run has: a model's name and a seed."""
+    model = spec.get("model") if isinstance(spec, Mapping) else None
+    return isinstance(model, Mapping) and isinstance(model.get("name"), str) and isinstance(spec.get("seed"), int)
 
 
 def read_failure(path: Path) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.errors import BadInput
-from bench.records import Row, RunRecord, printable
+from bench.records import Row, RunRecord, names_a_run, printable
 
 # The columns of an epoch's row, and the names under which the engine logs them.
 COLUMNS = {
@@ -25,6 +25,8 @@ COLUMNS = {
     "eval_samples": "eval/samples",
     "eval_seconds": "eval/seconds",
 }
+# Why a run that somebody else logged to the project is in no table, as its status.
+FOREIGN = "its config is no spec of a run"
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,14 @@ def read_project(project: str) -> list[RunRecord]:
 
 
 def read_online(run: Any) -> RunRecord:
-    """Return one run of the API as a record: its config is the spec, its summary the result."""
+    """Return one run of the API as a record: its config is the spec, its summary the result.
+
+    A project may hold runs that are not of this suite: such a record is unfinished and says why.
+    """
     spec, summary, name = printable(plain(run.config)), printable(plain(run.summary)), folder_name(run.name)
     path = Path(folder_name(spec.get("experiment") or run.group or "default")) / name
+    if not names_a_run(spec):
+        return OnlineRecord(path, {}, {"status": FOREIGN}, history=run.scan_history)
     finished = run.state == "finished" and summary.get("status") == "finished"
     result = {**identity(spec, name), **summary, "spec": spec} if finished else None
     return OnlineRecord(path, spec, result, history=run.scan_history)

@@ -80,6 +80,15 @@ def test_a_running_run_is_unfinished(tmp_path: Path) -> None:
     assert not read_online(online_run(path, state="running")).finished
 
 
+@pytest.mark.parametrize("config", [{}, {"model": "resnet"}, {"model": {"name": "resnet_20"}}, {"lr": 0.1}], ids=str)
+def test_a_run_of_somebody_else_is_left_out_and_named(tmp_path: Path, config: dict[str, Any]) -> None:
+    run = online_run(write_fake_run(tmp_path, "resnet_20", 3))
+    foreign = SimpleNamespace(**{**vars(run), "config": config, "name": "sweep-7"})
+    source = make_source([read_online(run), read_online(foreign)], "online")
+    assert source.runs == 1
+    assert source.unfinished == ["generated/sweep-7 [its config is no spec of a run]"]
+
+
 def test_texts_of_an_online_run_cannot_steer_a_terminal(tmp_path: Path) -> None:
     run = online_run(write_fake_run(tmp_path, "resnet_20", 3))
     run.config["model"]["name"] = "\x1b[31m"
