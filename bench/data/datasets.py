@@ -38,6 +38,7 @@ class Split:
     source_rows: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
+        """Return the number of images."""
         return len(self.labels)
 
 

@@ -107,6 +107,7 @@ def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) ->
     batches = keyed_permutation(0, 0, len(images)).split(batch_size)
 
     def epoch(count: int) -> None:
+        """Augment the epoch once, on a number of threads."""
         with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             list(pool.map(lambda worker: run_ours(images, batches[worker::count]), range(count)))
 

@@ -86,6 +86,7 @@ def common_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Side:
     losses: list[float] = []
 
     def step() -> None:
+        """Train on the next batch of the loader."""
         images, labels = (part.to(device) for part in next(batches))
         optimizer.zero_grad()
         loss = common_loss(network, images, labels, alpha, smoothing)
@@ -98,6 +99,7 @@ def common_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Side:
     side = timed(step, device)
 
     def turn(steps: int) -> float:
+        """Take a turn: what was prefetched untimed, the steps timed, then wait for the workers."""
         side(WORKERS * PREFETCH)
         seconds = side(steps)
         settle()

@@ -51,6 +51,7 @@ def step_of(case: Case, batch: int, dtype: torch.dtype) -> Callable[[], None]:
     weight = torch.randn(case.channels, 1, case.kernel, case.kernel, requires_grad=True)
 
     def step() -> None:
+        """Convolve and go backward once."""
         maps = convolve(images.to(dtype), weight.to(dtype), case)
         maps.backward(torch.ones_like(maps))
 

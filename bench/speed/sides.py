@@ -31,6 +31,7 @@ def timed(step: Callable[[], object], device: torch.device) -> Side:
     wait = wait_for(device)
 
     def side(steps: int) -> float:
+        """Take a number of steps and return their seconds."""
         for _ in range(AGAIN_WARM):
             step()
         wait()
@@ -63,6 +64,7 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: 
     labels = torch.arange(spec.batch_size, device=device) % len(dataset.classes)
 
     def step() -> None:
+        """Train once on the batch in memory."""
         with autocast(device.type, spec.precision):
             logits = network(images)
         optimizer.zero_grad()

@@ -26,6 +26,7 @@ class Attention(nn.Module):
     """Self-attention over N×tokens×dim: query, key and value without bias, output with one, no position term."""
 
     def __init__(self, dim: int, heads: int) -> None:
+        """Take the width of a token and the number of heads that share it."""
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
@@ -41,6 +42,7 @@ class TokenECA(nn.Module):
     """ECA over the channel axis of N×tokens×dim: the tokens are the positions that its pooling averages."""
 
     def __init__(self, kernel: int) -> None:
+        """Take the kernel of the ECA."""
         super().__init__()
         self.eca = ECA(kernel)
 
@@ -53,6 +55,7 @@ class TransformerBlock(nn.Module):
     """Pre-norm attention, then pre-norm MLP (×4, GELU), both residual; with `eca_kernel`, ECA scales the result."""
 
     def __init__(self, dim: int, heads: int, eca_kernel: int | None = None) -> None:
+        """Take width and heads, and the kernel of an ECA where there is one."""
         super().__init__()
         self.attention = nn.Sequential(nn.LayerNorm(dim), Attention(dim, heads))
         self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))

@@ -77,12 +77,14 @@ class OperationLog(TorchDispatchMode):
     """Note every ATen operation that runs: how often, how many elements products put out, how many had a bias added."""
 
     def __init__(self) -> None:
+        """Begin with nothing counted."""
         super().__init__()
         self.calls: Counter[Any] = Counter()
         self.activations = 0
         self.bias_additions = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and note it."""
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         if not func.is_view:

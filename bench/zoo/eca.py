@@ -30,6 +30,7 @@ class ECA(nn.Module):
     """Efficient channel attention: global average pool, 1-D convolution over channels, sigmoid, scale (section 3.2)."""
 
     def __init__(self, kernel: int) -> None:
+        """Take the odd width of the 1-D kernel."""
         super().__init__()
         self.conv = nn.Conv1d(1, 1, kernel, padding=(kernel - 1) // 2, bias=False)
 
@@ -43,6 +44,7 @@ class EcaBlock(BasicBlock):
     """A basic block with ECA after the first BN (position 1), the second BN (2) or the addition (3)."""
 
     def __init__(self, w_in: int, w_out: int, stride: int, kernel: int | str, position: int) -> None:
+        """Take a basic block's sizes, the kernel or how to choose it, and where the ECA goes: 1, 2 or 3."""
         super().__init__(w_in, w_out, stride)
         check_range("position", position, 1, 3)
         setattr(self, f"attend{position}", ECA(kernel_size(kernel, w_out)))

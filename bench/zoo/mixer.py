@@ -28,6 +28,7 @@ class MixerLayer(nn.Module):
     """Mix tokens, then channels, of N×tokens×dim (equation 1); each MLP is pre-normed and has a residual."""
 
     def __init__(self, dim: int) -> None:
+        """Take the width of a token."""
         super().__init__()
         self.token_norm = nn.LayerNorm(dim)
         self.token_mlp = mlp(TOKENS, 2 * dim)
@@ -52,6 +53,7 @@ class Mixer(nn.Module):
     """Patch embedding, mixer layers, LayerNorm, mean over tokens, linear head."""
 
     def __init__(self, num_classes: int, dim: int) -> None:
+        """Take the number of classes and the width of a token."""
         super().__init__()
         self.patch = nn.Conv2d(3, dim, PATCH, PATCH)
         self.layers = nn.Sequential(*(MixerLayer(dim) for _ in range(DEPTH)))

@@ -59,6 +59,7 @@ class Recorder(TorchDispatchMode):
     """Turn the operations that run under it into a graph, following values through views and in-place writes."""
 
     def __init__(self) -> None:
+        """Begin with an empty graph."""
         super().__init__()
         self.graph = Graph()
         self.value: dict[int, tuple[int, int]] = {}  # id of a tensor → the node and output that it holds
@@ -88,6 +89,7 @@ class Recorder(TorchDispatchMode):
         self.clock[id(tensor)] = len(self.graph.labels)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and add it to the graph."""
         arguments = list(named_arguments(func._schema, args, kwargs or {}))
         edges = [Edge(slot, *self.read(value)) for slot, value, _ in arguments if isinstance(value, Tensor)]
         numbers = [(slot, canonical(value)) for slot, value, _ in arguments if not isinstance(value, Tensor)]

@@ -49,6 +49,7 @@ class Branch(nn.Module):
     """One residual branch of a block: norm, body, per-channel layer scale, DropPath."""
 
     def __init__(self, dim: int, norm: nn.Module, body: nn.Module, scale: float, drop_path: float) -> None:
+        """Take the norm and the body of the branch, the first value of its scale, and the rate of its DropPath."""
         super().__init__()
         self.norm = norm
         self.body = body
@@ -64,6 +65,7 @@ class GatedAttention(nn.Module):
     """1×1, GELU, gate, 1×1, plus a shortcut from the normed input (VAN, section 3.2)."""
 
     def __init__(self, dim: int, gate: nn.Module) -> None:
+        """Take the width and what gates it."""
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(dim, dim, 1), nn.GELU(), gate, nn.Conv2d(dim, dim, 1))
 
@@ -89,6 +91,7 @@ class Pyramid(nn.Module):
     """Four stages of VAN blocks around `gate(dim)`, mean over positions, linear head."""
 
     def __init__(self, num_classes: int, stem: nn.Module, gate: Callable[[int], nn.Module], drop_path: float) -> None:
+        """Take the stem, what makes a gate of a width, and the rate of DropPath at the last block."""
         super().__init__()
         rates = iter(drop_path_rates(drop_path, sum(DEPTHS)))
         stages: list[nn.Module] = []
