@@ -26,12 +26,14 @@ quickstart: $(VENV)/.synced  ## train a small run on the embedded data set, prin
 
 # The runs that are committed as records; `bench.speed` is not among them: it measures the machine it runs on.
 FIRST := --runs reports/runs --experiment cpu_first --out reports/cpu_first
+FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.audit --out reports/claims
 	$(BIN)/python -m bench.tables comparison --runs reports/runs --experiment readme --out reports/readme
 	$(BIN)/python -m bench.figures training_curves --runs reports/runs --experiment readme --out reports/readme
 	$(BIN)/python -m bench.tables comparison efficiency training_cost improved_resnet20_convnext $(FIRST)
 	$(BIN)/python -m bench.figures accuracy_comparison efficiency_analysis $(FIRST)
+	$(BIN)/python -m bench.tables algorithms training_cost $(FAST)
 
 test: $(VENV)/.synced  ## run every test, two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadscope
