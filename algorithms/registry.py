@@ -58,7 +58,7 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "composer.algorithms:GhostBatchNorm", {"ghost_batch_size": (Count, 32)}, "Hoffer et al., NeurIPS 2017"
     ),
     "gradient_clipping": AlgorithmRow(
-        "composer.algorithms:GradientClipping",
+        "algorithms.clipping:FusedClipping",
         {
             "clipping_type": (Literal["norm", "value", "adaptive"], "norm"),
             "clipping_threshold": (Positive, 1.0),

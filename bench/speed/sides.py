@@ -9,7 +9,7 @@ from torch import nn
 
 from algorithms.cpu_autocast import keep_float32
 from bench.data.datasets import Dataset
-from bench.engines.compiling import autocast, trial_batch
+from bench.engines.compiling import autocast, compile_network, trial_batch
 from bench.engines.optim import build_optimizer
 from bench.spec import RunSpec
 from bench.zoo.build import build_model
@@ -19,6 +19,10 @@ Side = Callable[[int], float]
 PEAK_SIZE = 2048
 # Steps at the start of every turn that are thrown away: they find the caches as another side left them.
 AGAIN_WARM = 1
+
+
+class DoesNotCompile(Exception):
+    """Say that a network cannot be measured compiled: it would train eagerly."""
 
 
 def wait_for(device: torch.device) -> Callable[[], None]:
@@ -51,16 +55,19 @@ def fresh_network(spec: RunSpec, classes: int, device: torch.device, *, channels
 
 
 def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: bool) -> Side:
-    """Return the least a step can cost: forward, loss, backward and update on one batch that is in memory already."""
+    """Return the least a step can cost: forward, loss, backward and update on one batch that is in memory already.
+
+    Raises DoesNotCompile, having said why, for a network that is to be compiled and cannot be.
+    """
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, len(dataset.classes), device, channels_last=channels_last)
     if device.type == "cpu" and spec.precision == "amp_bf16":
         keep_float32(network)
-    if compiled:
-        network.compile()
-    optimizer = build_optimizer(network, spec.optimizer, fused=True)
     _, height, width, channels = dataset.train.images.shape
     images = trial_batch((channels, height, width), spec.batch_size, device, channels_last).normal_()
+    if compiled and not compile_network(network, images, spec.precision, print):
+        raise DoesNotCompile(spec.model.name)
+    optimizer = build_optimizer(network, spec.optimizer, fused=True)
     labels = torch.arange(spec.batch_size, device=device) % len(dataset.classes)
 
     def step() -> None:

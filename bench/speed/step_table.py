@@ -39,7 +39,7 @@ def median(values: Sequence[float]) -> str:
 def cells(row: Mapping[str, Any], batch: int) -> list[str]:
     """Return a row's cells; achieved GFLOP/s are ours: 3 forward passes an image, 2 FLOP a MAC."""
     if row.get("failed"):
-        return [row["model"], row["mode"], "failed", *["—"] * (len(HEADINGS) - 3)]
+        return [row["model"], row["mode"], row["failed"], *["—"] * (len(HEADINGS) - 3)]
     ceiling, ours, common = (rates(row, side, batch) for side in ("ceiling", "ours", "common"))
     gflops = spread(ours).median * 6 * row["macs"] / 1e9
     return [

@@ -12,6 +12,7 @@ import pytest
 
 from bench.cli import run_command
 from bench.speed import __main__ as speed
+from bench.speed import sides, step
 from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Alternation, Measured, window_steps
 from bench.speed.isolated import in_own_process
 from bench.speed.sides import AGAIN_WARM
@@ -92,8 +93,17 @@ def test_the_table_follows_from_the_numbers() -> None:
 def test_what_was_not_measured_is_no_number() -> None:
     lines = step_table(numbers(seconds={"ours": [1.0], "ceiling": [1.0]})).splitlines()
     assert next(line for line in lines if line.startswith("| resnet_20")).count("—") == 2
-    failed = step_table({**numbers(), "rows": [{"model": "x", "mode": "fp32", "failed": True}]})
+    failed = step_table({**numbers(), "rows": [{"model": "x", "mode": "fp32", "failed": "failed"}]})
     assert "| x | fp32 | failed | — |" in failed
+
+
+def test_a_network_that_does_not_compile_is_a_row_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(model: str, mode: str, plan: step.Plan) -> dict[str, Any]:
+        raise sides.DoesNotCompile(model)
+
+    monkeypatch.setattr(step, "measure_sides", refuse)
+    row = step.measure("resnet_20", "bf16-cl-compiled", step.Plan(128, 1, "shapes100", 1, 0.1, common=False))
+    assert "| resnet_20 | bf16-cl-compiled | does not compile | — |" in step_table({**numbers(), "rows": [row]})
 
 
 @pytest.mark.parametrize(
