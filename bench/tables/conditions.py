@@ -174,7 +174,8 @@ def device_text(result: Result) -> str:
     name = str(machine.get("device_name") or machine.get("device") or "unknown device")
     ranks = int(machine.get("world_size") or 1)
     if machine.get("device") == "cpu":
-        return f"{name}, {ranks * int(machine.get('threads') or 1)} threads"
+        threads = ranks * int(machine.get("threads") or 1)
+        return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
     return f"{ranks} × {name}"
 
 
