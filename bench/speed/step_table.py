@@ -76,8 +76,8 @@ def step_table(numbers: Mapping[str, Any]) -> str:
         [
             f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; torch"
             f" {machine['packages']['torch']}, Composer {machine['packages']['mosaicml']}. Threads:"
-            f" {plan['threads']}, in one process; batch {plan['batch']}, {plan['data']}; median of {plan['rounds']} rounds"
-            " in turns [quartiles].",
+            f" {plan['threads']}, in one process; batch {plan['batch']}, {plan['data']}; median of {plan['rounds']}"
+            " rounds in turns [quartiles].",
             "",
             markdown(HEADINGS, rows, 2),
             "",
