@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-from bench.cli import OK, make_parser, run_command
+from bench.util.cli import OK, make_parser, run_command
 
 # Command → what it does. One that this version does not have yet is not listed.
 COMMANDS: dict[str, str] = {

@@ -21,9 +21,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BadInput, nearest
 from bench.spec import RunSpec, Scalar
-from bench.zoo.golden import read_golden, training_cost
+from bench.util.errors import BadInput, nearest
+from bench.zoo.counting.golden import read_golden, training_cost
 from bench.zoo.models import MODELS
 
 FLOP_UNITS = {"GFLOP": 10**9, "TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
@@ -207,7 +207,7 @@ def count_macs(
 ) -> int:
     """Return the multiply-accumulates of one image, counted on the network; raise BadInput when it cannot be built."""
     from bench.zoo.build import build_model
-    from bench.zoo.cost import CountError, count_cost
+    from bench.zoo.counting.cost import CountError, count_cost
 
     try:
         return count_cost(build_model(name, classes, stem=stem, options=dict(options)), image).macs

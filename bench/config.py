@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
-from bench.errors import BadInput, first_line, nearest, unknown
 from bench.spec import AdamWSection, RunSpec, Section, SGDSection
-from bench.unfolding import UNREADABLE, check_unfolding
+from bench.util.errors import BadInput, first_line, nearest, unknown
+from bench.util.yaml_safety import UNREADABLE, check_unfolding
 from bench.zoo.models import MODELS
 
 OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}

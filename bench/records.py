@@ -7,7 +7,7 @@
         result.json          written last, atomically: its presence means finished
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
         rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
-        checkpoints/ wandb/  what the run goes on from (`bench.checkpoints`), and the offline W&B run
+        checkpoints/ wandb/  what the run goes on from (`bench.engines.checkpoints`), and the offline W&B run
 
 A row of `epochs.jsonl`: epoch, batch, samples (seen so far, all ranks), lr, train_loss, train_top1, eval_loss,
 eval_top1, eval_top5, eval_samples (null when the epoch was not evaluated), train_seconds, eval_seconds (both since the
@@ -38,11 +38,11 @@ from typing import Any, ClassVar
 import yaml
 from filelock import FileLock, Timeout
 
-from bench.errors import BadInput, first_line
 from bench.spec import RunSpec, run_name
-from bench.unfolding import UNREADABLE, check_unfolding
+from bench.util.errors import BadInput, first_line
+from bench.util.yaml_safety import UNREADABLE, check_unfolding
 
-# Beside the runs of an experiment, when the same run was trained twice to know the noise (`bench.sweep.calibrate`).
+# Beside the runs of an experiment, when the same run was trained twice to know the noise (`sweep.timing.calibrate`).
 NOISE_FLOOR = "noise_floor.json"
 SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epochs.jsonl", "result.json", "run.lock"
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"

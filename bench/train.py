@@ -15,14 +15,14 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench.cli import OK, make_parser, run_command
 from bench.config import load_spec
 from bench.data.datasets import load_dataset
+from bench.engines.stopping import RunStopped, StopSignals, describe_failure, finally_deaf, guarded
 from bench.environment import describe_environment
-from bench.errors import BadInput
 from bench.records import RESULT, RunWriter, read_failure, run_directory
 from bench.spec import RunSpec
-from bench.stopping import RunStopped, StopSignals, describe_failure, finally_deaf, guarded
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput
 
 SECONDS_FOR_RANK_ZERO_TO_SPEAK = 3.0
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.config import YAMLS, load_spec
-from bench.errors import BadInput
 from bench.spec import NOT_IDENTITY, RunSpec, recipe_hash, run_name
+from bench.util.errors import BadInput
 
 RESNET = YAMLS / "resnet_20.yaml"
 FILES = sorted(p for p in YAMLS.glob("*.yaml"))

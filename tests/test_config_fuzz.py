@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from algorithms.registry import ALGORITHMS
-from bench.cli import BAD_INPUT, OK, run_command
 from bench.config import YAMLS, load_arms, load_spec
-from bench.errors import BadInput
 from bench.records import read_spec, run_directory
 from bench.spec import RunSpec, run_name
-from bench.unfolding import check_unfolding, unfolded_size
+from bench.util.cli import BAD_INPUT, OK, run_command
+from bench.util.errors import BadInput
+from bench.util.yaml_safety import check_unfolding, unfolded_size
 from bench.zoo.models import MODELS
 
 RESNET = YAMLS / "resnet_20.yaml"

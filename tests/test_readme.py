@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bench import train
-from bench.cli import OK, run_command
-from bench.zoo.golden import read_golden
+from bench.util.cli import OK, run_command
+from bench.zoo.counting.golden import read_golden
 from bench.zoo.models import MODELS
 from bench.zoo.table import as_markdown, zoo_table
 from tests.conftest import REPOSITORY

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bench.config import YAMLS, load_spec
-from bench.errors import BadInput
 from bench.records import EPOCHS, RESULT, RunWriter, read_epochs, read_run, read_runs, run_directory, write_atomically
 from bench.spec import RunSpec
+from bench.util.errors import BadInput
 
 ENVIRONMENT = {"python": "3"}
 

@@ -11,9 +11,9 @@ import pytest
 from wandb.sdk.internal.datastore import DataStore
 
 from bench import train
-from bench.cli import run_command
 from bench.config import load_spec
 from bench.records import RunRecord, RunWriter, read_runs, run_directory
+from bench.util.cli import run_command
 from tests.conftest import REPOSITORY, Launch
 
 YAML = "yamls/quickstart.yaml"
@@ -214,7 +214,7 @@ def test_missing_cifar100_says_the_three_ways_to_go_on(
 
 
 def test_reading_a_spec_needs_neither_torch_nor_composer() -> None:
-    modules = "bench.config, bench.records, bench.results"
+    modules = "bench.config, bench.records, bench.engines.results"
     code = f"import sys, {modules}; print([m for m in ('torch', 'composer') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from bench import train
-from bench.cli import OK, run_command
 from bench.config import YAMLS, load_arms
 from bench.data.prepare import Sizes, prepare_shapes100
+from bench.util.cli import OK, run_command
 
 MODELS: list[tuple[Path, str | None]] = [(path, None) for path in sorted(YAMLS.glob("*.yaml"))]
 ABLATIONS = sorted(YAMLS.glob("ablations/*.yaml"))

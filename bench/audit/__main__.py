@@ -11,11 +11,11 @@ from bench.audit.evidence import Evidence
 from bench.audit.published import RUNS_PATH, read_published
 from bench.audit.registry import judge_all
 from bench.audit.report import Report, to_csv, to_markdown
-from bench.cli import OK, make_parser, run_command
 from bench.environment import describe_git, say_commit
-from bench.errors import BadInput, unknown
 from bench.records import read_runs, write_atomically
-from bench.zoo.golden import read_golden
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput, unknown
+from bench.zoo.counting.golden import read_golden
 
 FORMATS = {"md": to_markdown, "csv": to_csv}
 

@@ -4,7 +4,7 @@ The deck's accuracies are those of the best epoch (where they match a log at all
 compared with best epochs; the suite's own headline is the last one.
 """
 
-from bench import stats
+from bench.analysis import stats
 from bench.audit.claims import Claim, Subject
 from bench.audit.evidence import Accuracy, Evidence, command
 from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion, Verdict

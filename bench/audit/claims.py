@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench.errors import BadInput, unknown
+from bench.util.errors import BadInput, unknown
 
 CLAIMS_PATH = Path(__file__).resolve().parents[2] / "reports" / "claims" / "claims.csv"
 COLUMNS = ("table", "row", "metric", "value", "unit", "approx", "note")

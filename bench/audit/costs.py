@@ -6,7 +6,7 @@ from bench.audit.claims import Claim, Subject
 from bench.audit.evidence import MILLION, Evidence
 from bench.audit.findings import CONFIRMED, CONTRADICTED, Finding, Kind, Opinion
 from bench.audit.wording import counted_noun, gap, listed, signed
-from bench.zoo.golden import Golden
+from bench.zoo.counting.golden import Golden
 from bench.zoo.models import MODELS
 
 # Counters differ in biases, norms and activations; the zoo's own two must agree within the same share.

@@ -12,7 +12,7 @@ from bench.audit.costs import MAC_TOLERANCE, mean_of_claims
 from bench.audit.evidence import MILLION, Evidence, command
 from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion
 from bench.audit.wording import counted_noun, gap, listed
-from bench.zoo.golden import Golden
+from bench.zoo.counting.golden import Golden
 
 
 def judge_param_efficiency(claim: Claim, evidence: Evidence) -> Opinion:

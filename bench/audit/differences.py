@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench import stats
+from bench.analysis import stats
 from bench.audit.claims import Claim
 from bench.audit.evidence import Accuracy, Evidence, command
 from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion

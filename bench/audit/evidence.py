@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.health import changed_options, is_deck
 from bench.audit.claims import Claim, Subject
 from bench.audit.findings import Kind
 from bench.audit.published import Published, PublishedRun
 from bench.audit.wording import listed
-from bench.health import changed_options, is_deck
 from bench.records import RunRecord
-from bench.zoo.golden import Golden
+from bench.zoo.counting.golden import Golden
 from bench.zoo.models import MODELS
 
 Key = tuple[str, str, str]

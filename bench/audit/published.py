@@ -12,11 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.health import DECK_OPTIMIZERS, DeckOptimizer
 from bench.audit.claims import CLAIMS_PATH, Subject, read_rows
-from bench.errors import BadInput
-from bench.health import DECK_OPTIMIZERS, DeckOptimizer
-from bench.zoo.golden import Golden
+from bench.util.errors import BadInput
+from bench.zoo.counting.golden import Golden
 from bench.zoo.models import MODELS
 
 RUNS_PATH = CLAIMS_PATH.with_name("published_runs.csv")

@@ -6,7 +6,7 @@ from bench.audit import accuracy, costs, derived, differences, times
 from bench.audit.claims import MEMBERS, Claim, Subject
 from bench.audit.evidence import Evidence
 from bench.audit.findings import Judgement, Opinion, decide
-from bench.errors import BadInput, nearest, unknown
+from bench.util.errors import BadInput, nearest, unknown
 from bench.zoo.models import MODELS
 
 Judge = Callable[[Claim, Evidence], Opinion]

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.health import Health, check_health, recipe_of
 from bench.audit.evidence import Evidence
 from bench.audit.findings import KINDS, NOT_TESTABLE, VERDICTS, Finding, Judgement
 from bench.audit.lessons import LESSONS
 from bench.audit.markup import cell, code, csv_cell, prose, table_of
 from bench.audit.wording import counted_noun, listed, minus, signed, visible
-from bench.health import Health, check_health, recipe_of
 
 CSV_COLUMNS = (
     *("table", "row", "metric", "claim", "unit", "approx", "verdict", "decided_by", "evidence", "difference"),

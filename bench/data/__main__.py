@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cli import OK, make_parser, run_command
 from bench.data.datasets import DATASETS, ROOT_VARIABLE, Dataset, data_root, load_dataset
 from bench.data.normalisation import mean_std
 from bench.data.prepare import Sizes, prepare_shapes100
-from bench.errors import BadInput, unknown
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput, unknown
 
 SUMMARY = f"""Prepare, check or show a data set.
 

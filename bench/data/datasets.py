@@ -14,7 +14,7 @@ from bench.data import shapes100
 from bench.data.layout import CLASSES_FILE, Arrays, Images, Labels, open_arrays, read_classes
 from bench.data.normalisation import Constants, kept_mean_std
 from bench.data.prepare import prepare_cifar, prepare_shapes100, read_record, three_ways
-from bench.errors import BadInput, unknown
+from bench.util.errors import BadInput, unknown
 
 SplitName = Literal["test", "tuning"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 
 @contextmanager

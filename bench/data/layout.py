@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 PARTS = ("train", "test")
 CLASSES_FILE = "classes.txt"

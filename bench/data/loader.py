@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.augment import eval_batch, train_batches
+from bench.augmentation.augment import eval_batch, train_batches
+from bench.augmentation.keyed import keyed_permutation
 from bench.data.datasets import Dataset, Split
-from bench.data.keyed import keyed_permutation
-from bench.errors import BadInput
 from bench.spec import AugmentationSection
+from bench.util.errors import BadInput
 
 Batch = tuple[Tensor, Tensor]
 

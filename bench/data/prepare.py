@@ -21,7 +21,7 @@ from bench.data import shapes100
 from bench.data.folders import make_folder
 from bench.data.layout import CLASSES_FILE, PARTS
 from bench.data.normalisation import NORMALISATION_FILE
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 SHAPES100_FILE = "shapes100.json"
 LAYOUT_FILES = {f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")} | {

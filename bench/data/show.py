@@ -10,15 +10,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.cli import OK, make_parser
+from bench.augmentation.augment import Triple, train_batch
+from bench.augmentation.keyed import keyed_permutation
+from bench.augmentation.operations import OPERATIONS, make_space
+from bench.augmentation.plan import Plan, make_plan
+from bench.augmentation.policies import Augmentation
 from bench.config import load_spec
-from bench.data.augment import Triple, train_batch
 from bench.data.datasets import load_dataset
-from bench.data.keyed import keyed_permutation
-from bench.data.operations import OPERATIONS, make_space
-from bench.data.plan import Plan, make_plan
-from bench.data.policies import Augmentation
-from bench.errors import BadInput
+from bench.util.cli import OK, make_parser
+from bench.util.errors import BadInput
 
 Pixels = NDArray[np.uint8]
 TILE, GAP = 1.0, 0.28  # inches: the side of an image, and the room for its caption

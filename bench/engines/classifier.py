@@ -9,7 +9,7 @@ from torchmetrics import Metric
 
 
 class Classifier(ComposerModel):
-    """Wrap an image classifier for Composer; accuracy is measured by `algorithms.recorder`, once for every image."""
+    """Wrap an image classifier for Composer; the recorder measures accuracy, once for every image."""
 
     def __init__(self, module: nn.Module) -> None:
         """Take the network that maps N×3×H×W images to N×classes logits."""

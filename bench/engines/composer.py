@@ -15,32 +15,32 @@ from composer.callbacks import LRMonitor, MemoryMonitor
 from composer.core import Algorithm, Callback, DataSpec, Evaluator, Precision
 from composer.utils import dist, reproducibility
 
-from algorithms.checkpoint import CheckpointCallback
-from algorithms.clock import ClockCallback, slowest, synchronise
-from algorithms.cost import CostCallback, training_flops
 from algorithms.cpu_autocast import CPUAutocast
-from algorithms.deadline import UNREACHABLE, Deadline
-from algorithms.divergence import StopAtDivergence
-from algorithms.epoch_order import EpochOrder
-from algorithms.one_model import OneModel
-from algorithms.recorder import Recorder
 from algorithms.registry import build_algorithms
-from algorithms.snapshot import bare
-from bench.clock import Clock
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
+from bench.engines.callbacks.broadcast_buffers import OneModel
+from bench.engines.callbacks.checkpoint import CheckpointCallback
+from bench.engines.callbacks.clock import ClockCallback, slowest, synchronise
+from bench.engines.callbacks.cost import CostCallback, training_flops
+from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
+from bench.engines.callbacks.divergence import StopAtDivergence
+from bench.engines.callbacks.loader_epoch import EpochOrder
+from bench.engines.callbacks.recorder import Recorder
 from bench.engines.classifier import Classifier
+from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
 from bench.engines.memory import keep_freed_memory
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
+from bench.engines.results import make_result
 from bench.engines.resume import identify, resume
+from bench.engines.snapshot import bare
+from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
 from bench.environment import usable_cores
 from bench.records import CHECKPOINTS, RunWriter
-from bench.results import make_result
 from bench.spec import RunSpec
-from bench.stopping import Diverged, StopSignals
 from bench.zoo.build import build_model, find_model
 
 

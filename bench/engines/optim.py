@@ -15,7 +15,7 @@ from composer.optim import (
 )
 from torch import nn, optim
 
-from algorithms.deadline import DeadlineSchedule
+from bench.engines.callbacks.deadline import DeadlineSchedule
 from bench.spec import AdamWSection, RunSpec, ScheduleSection, SGDSection
 
 SCHEDULES: dict[str, tuple[Callable[..., ComposerScheduler], Callable[..., ComposerScheduler]]] = {

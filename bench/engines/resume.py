@@ -6,13 +6,13 @@ from pathlib import Path
 from composer import Trainer
 from composer.utils import dist
 
-from algorithms import snapshot
-from algorithms.recorder import Recorder
-from bench.checkpoints import Content, Damaged, Found, newest_valid, read_checkpoint, set_aside, sweep
 from bench.data.loader import TrainLoader
-from bench.errors import BadInput
+from bench.engines import snapshot
+from bench.engines.callbacks.recorder import Recorder
+from bench.engines.checkpoints import Content, Damaged, Found, newest_valid, read_checkpoint, set_aside, sweep
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec, recipe_hash
+from bench.util.errors import BadInput
 
 
 def identify(spec: RunSpec, world_size: int) -> Content:

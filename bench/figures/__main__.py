@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.cli import OK, make_parser, run_command
+from bench.analysis.sources import add_arguments, load_source
 from bench.environment import provenance
-from bench.errors import BadInput, unknown
 from bench.figures import style
 from bench.figures.registry import FIGURES
-from bench.tables.source import add_arguments, load_source
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput, unknown
 
 EXAMPLE = "python -m bench.figures accuracy_comparison training_curves --runs runs --out figures"
 

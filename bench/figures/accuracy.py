@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.analysis.run_groups import Condition, blocks_of
 from bench.figures import style
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
 from bench.tables import technique as by_technique
-from bench.tables.conditions import Condition, blocks_of
 from bench.tables.measures import MEASURES
 from bench.tables.notes import block_heading
 

@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.run_groups import RANKED_TOGETHER, Condition, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
 from bench.records import Row
-from bench.tables.conditions import RANKED_TOGETHER, Condition, blocks_of
 from bench.tables.notes import block_heading
 
 MEASURES = {"loss": "Loss", "top1": "Top-1 (%)"}

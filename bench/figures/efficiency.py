@@ -6,14 +6,14 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.pareto import pareto_front
+from bench.analysis.run_groups import Condition, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_handles, technique_of
 from bench.figures.intervals import Limits, cut_note, draw_interval, view_limits
 from bench.figures.labels import Point, place_labels
-from bench.tables.conditions import Condition, blocks_of
 from bench.tables.measures import MEASURES
 from bench.tables.notes import block_heading
-from bench.tables.pareto import pareto_front
 
 Labelled = tuple[Point, str]
 COSTS = {"params_m": "Params (M)", "macs_m": "MACs (M), 1 MAC = 2 FLOPs", "train_h": "Train (h)"}

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.cells import Block, Row, Table
+from bench.analysis.run_groups import Condition
 from bench.figures import style
 from bench.figures.accuracy import Drawings, wrap
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
-from bench.tables.cells import Block, Row, Table
-from bench.tables.conditions import Condition
 from bench.tables.measures import Options
 from bench.tables.registry import TABLES
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-from bench.tables.cells import Cell
+from bench.analysis.cells import Cell
 
 # How far beyond the points an axis reaches for their intervals, as a share of the span of the points.
 ROOM, PADDING = 0.35, 0.04

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from bench.analysis.run_groups import Condition
 from bench.figures import accuracy, curves, efficiency, forest, times
 from bench.figures.accuracy import Drawings
-from bench.tables.conditions import Condition
 
 FIGURES: dict[str, Callable[[Sequence[Condition]], Drawings]] = {
     "accuracy_comparison": accuracy.accuracy_comparison,

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.cells import Cell
+from bench.analysis.run_groups import Condition, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import ROW, Drawings
-from bench.tables.cells import Cell
-from bench.tables.conditions import Condition, blocks_of
 from bench.tables.notes import block_heading
 from bench.tables.targets import COMPARED, TARGETS, condition_cells, sort_value, target_column
 

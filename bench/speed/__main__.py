@@ -4,8 +4,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from bench.cli import OK, make_parser, run_command
-from bench.errors import BadInput, unknown
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput, unknown
 
 # What can be done → the module whose main(arguments) does it. Imported only when asked for.
 MEASUREMENTS = {

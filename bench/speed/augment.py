@@ -12,15 +12,15 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from bench.cli import OK, make_parser
-from bench.data.augment import train_batch, train_batches
+from bench.augmentation.augment import train_batch, train_batches
+from bench.augmentation.keyed import keyed_permutation
 from bench.data.datasets import load_dataset
-from bench.data.keyed import keyed_permutation
 from bench.environment import describe_environment
-from bench.errors import BadInput
 from bench.speed.augment_costs import operation_costs, step_costs
 from bench.speed.command import add_json, check, publish
 from bench.speed.timing import Spread, Times, Work, spread, take_turns
+from bench.util.cli import OK, make_parser
+from bench.util.errors import BadInput
 
 GOAL, EPOCH_GOAL = 20.0, 1.0
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)

@@ -8,13 +8,13 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.data.apply import apply_sorted_
-from bench.data.augment import CPU_BYTES, augment_bytes, normalise, train_batches
-from bench.data.erasing import erase_
-from bench.data.geometry import crop_flip
-from bench.data.operations import NUMBER, OPERATIONS, make_space
-from bench.data.plan import Plan, make_plan
-from bench.data.policies import Augmentation
+from bench.augmentation.apply import apply_sorted_
+from bench.augmentation.augment import CPU_BYTES, augment_bytes, normalise, train_batches
+from bench.augmentation.erasing import erase_
+from bench.augmentation.geometry import crop_flip
+from bench.augmentation.operations import NUMBER, OPERATIONS, make_space
+from bench.augmentation.plan import Plan, make_plan
+from bench.augmentation.policies import Augmentation
 from bench.speed.timing import best_of
 
 THEIR_NAMES = {name: name.title().replace("_", "") for name in OPERATIONS} | {"autocontrast": "AutoContrast"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BadInput, unknown
+from bench.util.errors import BadInput, unknown
 from bench.zoo.models import MODELS
 
 

@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from algorithms.cpu_autocast import is_slow_in_bfloat16
-from bench.cli import OK, make_parser
 from bench.engines.memory import keep_freed_memory
 from bench.environment import describe_environment, usable_cores
 from bench.speed.command import add_json, check, publish
 from bench.speed.step_table import markdown
 from bench.speed.timing import spread, take_turns
+from bench.util.cli import OK, make_parser
 
 EXAMPLE = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
 HEADINGS = ("Channels", "Kernel", "Size", "bfloat16 (ms)", "float32 (ms)", "bfloat16 / float32", "Kept in float32")

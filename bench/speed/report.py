@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli import OK, make_parser
 from bench.environment import provenance, say_commit
-from bench.errors import BadInput, unknown
 from bench.speed import augment
 from bench.speed.depthwise import depthwise_table
 from bench.speed.scaling import scaling_table
 from bench.speed.step_table import step_table
+from bench.util.cli import OK, make_parser
+from bench.util.errors import BadInput, unknown
 
 Numbers = Mapping[str, Any]
 # Measurement → the Markdown made from its numbers.

@@ -15,14 +15,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.cli import OK, make_parser
 from bench.config import YAMLS
 from bench.environment import REPOSITORY, describe_environment, usable_cores
-from bench.errors import BadInput
 from bench.records import read_runs
 from bench.speed.command import add_json, add_models, check, publish
 from bench.speed.step_table import markdown
 from bench.speed.timing import spread
+from bench.util.cli import OK, make_parser
+from bench.util.errors import BadInput
 
 EXAMPLE = "python -m bench.speed scaling resnet_20 --batch 512 --json scaling.json"
 HEADINGS = ("Model", "Processes × threads", "Images/s", "Against the slowest", "Start-up (s)")

@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.budget import forward_macs
-from bench.cli import FAILED, OK, make_parser
 from bench.config import YAMLS, load_spec
+from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment, usable_cores
-from bench.errors import unknown
 from bench.speed.command import add_json, add_models, check, publish
 from bench.speed.isolated import in_own_process
 from bench.speed.step_table import step_table
-from bench.stopping import StopSignals
+from bench.util.cli import FAILED, OK, make_parser
+from bench.util.errors import unknown
 
 EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --json step.json"
 DECLARED = "default"

@@ -14,16 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from bench.budget import data_sizes
-from bench.cli import BAD_INPUT, FAILED, OK, make_parser, run_command
 from bench.config import YAMLS
 from bench.data.datasets import data_root, find_folder
-from bench.errors import BadInput
-from bench.sweep.calibrate import calibration_runs, record_noise_floor
-from bench.sweep.estimate import candidates, choose_workers, tasks_of, works_of
-from bench.sweep.figures import measure_missing, read_figures
-from bench.sweep.host import Host
-from bench.sweep.locks import Claim
-from bench.sweep.machine import Machine, find_machine, make_slots
+from bench.sweep.backends.host import Host
+from bench.sweep.backends.locks import Claim
+from bench.sweep.backends.machine import Machine, find_machine, make_slots
+from bench.sweep.backends.tree import Launcher, compose
 from bench.sweep.progress import LiveView, TimeLeft, make_view
 from bench.sweep.report import (
     Outlook,
@@ -37,7 +33,11 @@ from bench.sweep.report import (
 from bench.sweep.runner import Progress, Runner, stop_code
 from bench.sweep.states import is_finished, read_state
 from bench.sweep.suite import Invalid, Plan, PlannedRun, plan_suite
-from bench.sweep.tree import Launcher, compose
+from bench.sweep.timing.calibrate import calibration_runs, record_noise_floor
+from bench.sweep.timing.estimate import candidates, choose_workers, tasks_of, works_of
+from bench.sweep.timing.throughput import measure_missing, read_figures
+from bench.util.cli import BAD_INPUT, FAILED, OK, make_parser, run_command
+from bench.util.errors import BadInput
 
 EXAMPLE = "python -m bench.sweep -f yamls/suites/cpu_first.yaml --dry-run"
 STATUS_EXAMPLE = "python -m bench.sweep status -f yamls/suites/cpu_first.yaml"

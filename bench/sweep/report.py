@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.sweep.estimate import STARTUP_SECONDS, Work, suite_seconds
-from bench.sweep.figures import BUSY, Figures
-from bench.sweep.machine import Machine
-from bench.sweep.probe import Task
+from bench.sweep.backends.machine import Machine
 from bench.sweep.progress import show_seconds
 from bench.sweep.states import Failure, State, find_failure, find_record, progress
 from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
+from bench.sweep.timing.estimate import STARTUP_SECONDS, Work, suite_seconds
+from bench.sweep.timing.probe import Task
+from bench.sweep.timing.throughput import BUSY, Figures
 
 PFLOP = 10**15
 MISSING = "?"

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bench.errors import BadInput
+from bench.engines.stopping import StopSignals
 from bench.records import CHECKPOINTS, FAILED, LOCK
-from bench.stopping import StopSignals
-from bench.sweep.host import Hold, Host
-from bench.sweep.locks import Claim, claim_of, is_locked
-from bench.sweep.machine import Slot
+from bench.sweep.backends.host import Hold, Host
+from bench.sweep.backends.locks import Claim, claim_of, is_locked
+from bench.sweep.backends.machine import Slot
+from bench.sweep.backends.tree import Launcher, Tree, compose, free_port, show_command
 from bench.sweep.states import (
     Failure,
     explain_exit,
@@ -24,7 +24,7 @@ from bench.sweep.states import (
     write_failure,
 )
 from bench.sweep.suite import PlannedRun, Suite
-from bench.sweep.tree import Launcher, Tree, compose, free_port, show_command
+from bench.util.errors import BadInput
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_POLLS = 2.0

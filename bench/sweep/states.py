@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.budget import in_batches
-from bench.errors import BadInput
 from bench.records import EPOCHS, FAILED, RunRecord, read_epochs, read_failure, read_json, read_run, to_json
 from bench.records import write_atomically as write_file
-from bench.sweep.locks import is_trained
+from bench.sweep.backends.locks import is_trained
 from bench.sweep.suite import PlannedRun, Suite
+from bench.util.errors import BadInput
 
 State = Literal["finished", "failed", "running", "interrupted", "waiting"]
 FAILURES, LOGS = "failures", "logs"

@@ -24,9 +24,9 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from bench.config import YAMLS, merge, parse_overrides, read_layers, read_yaml, spec_from_layers
-from bench.errors import BadInput, nearest, unknown
 from bench.records import run_directory
 from bench.spec import RunSpec, SafeName, Section
+from bench.util.errors import BadInput, nearest, unknown
 
 # What the suite decides for each run, and by which of its keys.
 DECIDED = {"seed": "seeds", "experiment": "experiment", "runs": "runs", "threads": "workers"}

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cli import OK, make_parser, run_command
+from bench.analysis.cells import Table
+from bench.analysis.sources import Source, add_arguments, load_source
 from bench.environment import provenance
-from bench.errors import BadInput, unknown
-from bench.tables.cells import Table
 from bench.tables.measures import TIMES, Options
 from bench.tables.page import make_page
 from bench.tables.registry import TABLES, WITHOUT_RUNS
@@ -18,8 +17,9 @@ from bench.tables.render_csv import render_csv
 from bench.tables.render_html import render_html
 from bench.tables.render_md import render_markdown
 from bench.tables.render_tex import render_latex
-from bench.tables.source import Source, add_arguments, load_source
 from bench.tables.text import LANGUAGES
+from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import BadInput, unknown
 
 EXAMPLE = "python -m bench.tables comparison eca_kernel --runs runs --format tex --out reports/tables"
 Render = Callable[[Table, argparse.Namespace], str]

@@ -7,11 +7,11 @@ share data, steps, batch and augmentation; what else differs from the base is fo
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.analysis.cells import Block, Phrase, Row, Table, missing, words
+from bench.analysis.run_groups import Condition, differing, option_values
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.cells import Block, Phrase, Row, Table, missing, words
 from bench.tables.comparison import CONVENTIONS, HEADLINE, block_items, columns_shown
-from bench.tables.conditions import Condition, differing, option_values
 from bench.tables.contrasts import COLUMNS, contrast_cells, contrasts_of, noise_block
 
 ADJUSTED = Phrase(

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
+from bench.analysis.pareto import pareto_front
+from bench.analysis.run_groups import RANKED_TOGETHER, Condition, blocks_of, common_facets
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
-from bench.tables.conditions import RANKED_TOGETHER, Condition, blocks_of, common_facets
 from bench.tables.health import has_band, health_notes
-from bench.tables.pareto import pareto_front
 
 HEADLINE = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
 CONVENTIONS = Phrase("Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.")
@@ -111,7 +111,7 @@ def block_items(conditions: Sequence[Condition], options: m.Options) -> list[tup
 def comparison(conditions: Sequence[Condition], options: m.Options) -> Table:
     """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1.
 
-    Full-length runs of a known recipe are marked by what others reached with it (`bench.health`).
+    Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`).
     """
     return ranked_table(
         "comparison",

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.errors import BadInput
+from bench.analysis.cells import Block, Column, Phrase, Row, Table, missing, words
+from bench.analysis.run_groups import Condition
 from bench.tables import measures as m
-from bench.tables.cells import Block, Column, Phrase, Row, Table, missing, words
-from bench.tables.conditions import Condition
+from bench.util.errors import BadInput
 
 FACTS = Path(__file__).resolve().parent.parent / "zoo" / "components.json"
 COMPONENTS = {

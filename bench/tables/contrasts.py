@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.cells import Block, Cell, Phrase, Row, missing, number, words
+from bench.analysis.run_groups import Condition, network_groups, same_network
 from bench.tables import measures as m
-from bench.tables.cells import Block, Cell, Phrase, Row, missing, number, words
-from bench.tables.conditions import Condition, network_groups, same_network
 
 ARM = m.column("arm", "Arm", kind="words")
 DELTA = m.column("delta", "Δ (points)", kind="difference")

@@ -3,17 +3,17 @@
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 
-from bench.tables import measures as m
-from bench.tables import notes
-from bench.tables.ablations import ablation_rows, ablation_table, nearest_base
-from bench.tables.cells import Block, Phrase, Table
-from bench.tables.conditions import (
+from bench.analysis.cells import Block, Phrase, Table
+from bench.analysis.run_groups import (
     RANKED_TOGETHER,
     Condition,
     algorithm_texts,
     option_values,
     stem_of,
 )
+from bench.tables import measures as m
+from bench.tables import notes
+from bench.tables.ablations import ablation_rows, ablation_table, nearest_base
 
 # What the algorithms' table compares: the precision is declared apart from them, and is one of the deck's methods.
 ABLATED, PLAIN_PRECISION = ("algorithms", "precision"), "fp32"

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.health import Band, Mark, check_health, find_band
-from bench.tables.cells import Cell, Phrase
-from bench.tables.conditions import Condition
+from bench.analysis.cells import Cell, Phrase
+from bench.analysis.health import Band, Mark, check_health, find_band
+from bench.analysis.run_groups import Condition
 
 NO_WORDS = Cell(text=Phrase(""))
 # Worst first: what needs a look is said first.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bench.tables.cells import (
+from bench.analysis.cells import (
     Cell,
     Column,
     Phrase,
@@ -15,7 +15,7 @@ from bench.tables.cells import (
     time_cell,
     words,
 )
-from bench.tables.conditions import Condition, stem_of
+from bench.analysis.run_groups import Condition, stem_of
 from bench.tables.health import health_cell
 
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15

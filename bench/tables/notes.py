@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.tables.cells import Phrase
-from bench.tables.conditions import FACETS, RANKED_TOGETHER, Condition, network_groups
+from bench.analysis.cells import Phrase
+from bench.analysis.run_groups import FACETS, RANKED_TOGETHER, Condition, network_groups
 
 Common = Mapping[str, str]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bench.tables.cells import Cell, Column, Phrase, Row, Table
+from bench.analysis.cells import Cell, Column, Phrase, Row, Table
 from bench.tables.text import say
 
 GAP = "—"

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from bench.analysis.cells import Table
+from bench.analysis.run_groups import Condition
 from bench.tables import ablations, comparison, components, groups, targets, technique
-from bench.tables.cells import Table
-from bench.tables.conditions import Condition
 from bench.tables.measures import Options
 
 Builder = Callable[[Sequence[Condition], Options], Table]

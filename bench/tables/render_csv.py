@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bench.tables.cells import Block, Cell, Column, Row, Table
+from bench.analysis.cells import Block, Cell, Column, Row, Table
 from bench.tables.text import say
 
 WITH_INTERVAL = ("mean", "interval", "difference")

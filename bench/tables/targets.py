@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
+from bench.analysis.run_groups import Condition, blocks_of, common_facets
 from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
 from bench.tables.comparison import CLOCK
-from bench.tables.conditions import Condition, blocks_of, common_facets
 
 TARGETS = (40.0, 50.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.

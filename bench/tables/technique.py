@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
+from bench.analysis.run_groups import Condition
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.cells import Block, Cell, Phrase, Row, Table, missing, number, words
 from bench.tables.comparison import CONVENTIONS, MIXED, RANKS, block_items, rank_cell, ranks
-from bench.tables.conditions import Condition
 
 # Ablation arms of other models: they would count their parent's technique several times over.
 VARIANTS = frozenset(

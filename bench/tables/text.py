@@ -1,7 +1,7 @@
 """The words of the tables in English, which is their key, and in Chinese, as the deck's own headings have them."""
 
-from bench import stats
-from bench.tables.cells import Phrase
+from bench.analysis import stats
+from bench.analysis.cells import Phrase
 
 LANGUAGES = ("en", "zh")
 

@@ -4,9 +4,9 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from bench.cli import FAILED, OK, make_parser, run_command
-from bench.errors import BadInput
-from bench.zoo.golden import GOLDEN_PATH, Golden, read_golden, write_golden
+from bench.util.cli import FAILED, OK, make_parser, run_command
+from bench.util.errors import BadInput
+from bench.zoo.counting.golden import GOLDEN_PATH, Golden, read_golden, write_golden
 from bench.zoo.models import MODELS, find_model
 from bench.zoo.table import CONVENTIONS, as_markdown, as_text, zoo_table
 
@@ -44,8 +44,8 @@ def progress(done: int, of: int, what: str) -> None:
 
 def count(names: Sequence[str], stem: str | None) -> tuple[dict[str, Golden], list[str]]:
     """Return the figures by name, of the models that can be counted, and the operations that some counter missed."""
-    from bench.zoo.cost import CountError  # --help and bad input need no torch
-    from bench.zoo.measure import count_model
+    from bench.zoo.counting.cost import CountError  # --help and bad input need no torch
+    from bench.zoo.counting.measure import count_model
 
     figures: dict[str, Golden] = {}
     uncounted: set[str] = set()
@@ -64,7 +64,7 @@ def clock(names: Sequence[str], stem: str | None) -> tuple[dict[str, float], str
     import torch
 
     from bench.zoo.build import build_model
-    from bench.zoo.measure import NUM_CLASSES, describe_device, forward_backward_ms
+    from bench.zoo.counting.measure import NUM_CLASSES, describe_device, forward_backward_ms
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     times = {}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 CIFAR_WIDTHS = (16, 32, 64)
 

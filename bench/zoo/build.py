@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from bench.errors import BadInput, unknown
+from bench.util.errors import BadInput, unknown
 from bench.zoo.models import find_model
 
 # What a row says and nobody may override.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.cli import FAILED, OK, make_parser, run_command
+from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.zoo.build import build_model
 
 PATH = Path(__file__).with_suffix(".json")

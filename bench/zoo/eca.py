@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.blocks import CIFAR_WIDTHS, ResidualNet, check_range, stage_plan
 from bench.zoo.resnet import BasicBlock
 

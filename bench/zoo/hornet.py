@@ -25,7 +25,7 @@ import torch
 from timm.layers import LayerNorm2d
 from torch import nn
 
-from bench.errors import unknown
+from bench.util.errors import unknown
 from bench.zoo.improved import drop_path_rates
 from bench.zoo.initialise import truncated_normal
 from bench.zoo.van import Branch, depthwise

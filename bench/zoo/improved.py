@@ -3,7 +3,7 @@
 from timm.layers import DropPath
 from torch import Tensor, nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.blocks import CIFAR_WIDTHS, ResidualNet, conv, shortcut, stage_plan
 
 BLOCKS_PER_STAGE = 3

@@ -20,7 +20,7 @@ inside the MLP that the authors' detector switches on belongs to their fine-tuni
 import torch
 from torch import nn
 
-from bench.errors import unknown
+from bench.util.errors import unknown
 from bench.zoo.van import DIMS, Pyramid, conv_norm, depthwise
 
 # Kernel and stride of the first convolution.

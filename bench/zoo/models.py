@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from bench.errors import unknown
+from bench.util.errors import unknown
 
 TIMM_PREFIX = "timm/"
 

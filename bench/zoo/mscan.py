@@ -25,7 +25,7 @@ training logs (two BatchNorms would make 3,362,756). Its running statistics are 
 import torch
 from torch import nn
 
-from bench.errors import unknown
+from bench.util.errors import unknown
 from bench.zoo.initialise import fan_out_normal
 from bench.zoo.van import DEPTHS, DIMS, Pyramid, conv_norm, depthwise
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from bench.zoo.golden import Golden, same_networks
+from bench.zoo.counting.golden import Golden, same_networks
 from bench.zoo.models import Model
 
 HEADER = ("name", "family", "technique", "params", "MACs (M)", "FLOPs (M)", "activations (M)", "source")

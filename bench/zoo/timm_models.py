@@ -5,7 +5,7 @@ from typing import Any
 import timm
 from torch import nn
 
-from bench.errors import BadInput, unknown
+from bench.util.errors import BadInput, unknown
 from bench.zoo.stem import STEMS, open_stem, patch_size, shrink_patch, smaller_patch, stem_reduction, try_image
 
 IMAGE_SIZE = 32

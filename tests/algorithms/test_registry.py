@@ -14,7 +14,7 @@ from algorithms.registry import (
     import_target,
     validate_algorithms,
 )
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench import stats
-from bench.tables.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
+from bench.analysis import stats
+from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
 from bench.tables.page import format_cell, format_number, letters_for, make_page
 from bench.tables.text import say
 

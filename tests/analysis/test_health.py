@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from bench.cli import BAD_INPUT, OK, run_command
-from bench.health import BANDS, Band, find_band
+from bench.analysis.cells import Row, Table
+from bench.analysis.health import BANDS, Band, find_band
+from bench.analysis.sources import make_source
 from bench.records import NOISE_FLOOR, read_runs
 from bench.tables.__main__ import main
-from bench.tables.cells import Row, Table
 from bench.tables.health import MARKS, band_note
 from bench.tables.measures import Options
 from bench.tables.page import make_page
 from bench.tables.registry import TABLES
-from bench.tables.source import make_source
 from bench.tables.text import ZH, say
+from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.fake_runs import write_fake_run
 
 LIGHT: dict[str, Any] = {

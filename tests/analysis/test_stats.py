@@ -11,7 +11,7 @@ from scipy import stats as reference
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
-from bench import stats
+from bench.analysis import stats
 
 FINITE = st.floats(min_value=-1000, max_value=1000, allow_subnormal=False)
 SAMPLE = st.lists(FINITE, min_size=2, max_size=30).filter(lambda v: np.ptp(v) > 1e-6)

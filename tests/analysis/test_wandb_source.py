@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bench.errors import BadInput
+from bench.analysis.sources import make_source
+from bench.analysis.wandb_source import COLUMNS, read_online, read_project
 from bench.records import EPOCHS, FAILED, NOISE_FLOOR, RESULT, read_runs
-from bench.tables.source import make_source
 from bench.tables.targets import first_times
-from bench.tables.wandb_source import COLUMNS, read_online, read_project
+from bench.util.errors import BadInput
 from tests.fake_runs import write_fake_run
 
 SUMMARY = (

@@ -6,15 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.health import DECK_OPTIMIZERS
 from bench.audit.claims import Claim
 from bench.audit.evidence import Evidence
 from bench.audit.findings import Judgement
 from bench.audit.published import Published, PublishedRun
 from bench.audit.registry import judge_claim
 from bench.config import YAMLS, load_spec
-from bench.health import DECK_OPTIMIZERS
 from bench.records import RunRecord
-from bench.zoo.golden import read_golden
+from bench.zoo.counting.golden import read_golden
 from bench.zoo.models import MODELS
 
 GOLDEN = read_golden()

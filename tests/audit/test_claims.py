@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.audit.claims import CLAIMS_PATH, COLUMNS, Subject, read_claims
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from tests.audit.builders import claim
 
 

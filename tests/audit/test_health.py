@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.health import BANDS, Band, check_health, find_band, judge_top1, recipe_of
 from bench.audit.published import read_published
 from bench.config import YAMLS, load_spec
-from bench.health import BANDS, Band, check_health, find_band, judge_top1, recipe_of
 from bench.records import RunRecord
 from bench.zoo.models import MODELS
 from tests.audit.builders import GOLDEN, deck_spec, record

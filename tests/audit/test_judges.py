@@ -8,7 +8,7 @@ from bench.audit.claims import Claim
 from bench.audit.costs import MAC_TOLERANCE
 from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, WITHIN_NOISE
 from bench.audit.times import APPROX_TOLERANCE
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from tests.audit.builders import GOLDEN, claim, evidence, judge, log, record
 
 # Two runs of ResNet-32 put the noise at sd 0.5 with one degree of freedom; more of them bring it down.
@@ -56,7 +56,7 @@ def test_flops_may_be_macs_and_the_answer_says_which(value: float, verdict: str,
 
 
 def test_the_tolerance_of_macs_is_the_one_the_counters_must_meet() -> None:
-    from bench.zoo.cost import TOLERANCE
+    from bench.zoo.counting.cost import TOLERANCE
 
     assert MAC_TOLERANCE == TOLERANCE
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
+from bench.analysis.health import DECK_OPTIMIZERS
 from bench.audit.claims import Subject
 from bench.audit.published import RUNS_PATH, Noise, pool_noise, read_published
-from bench.errors import BadInput
-from bench.health import DECK_OPTIMIZERS
+from bench.util.errors import BadInput
 from bench.zoo.models import MODELS
 from tests.audit.builders import GOLDEN, log
 

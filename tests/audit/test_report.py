@@ -13,8 +13,8 @@ from bench.audit.__main__ import main
 from bench.audit.claims import CLAIMS_PATH
 from bench.audit.markup import cell, code, csv_cell, prose, table_of
 from bench.audit.report import CSV_COLUMNS, Report, to_markdown
-from bench.cli import BAD_INPUT, OK, run_command
 from bench.records import RESULT, SPEC, to_json
+from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.audit.builders import claim, evidence, judge, record
 
 REPOSITORY = Path(__file__).resolve().parents[2]

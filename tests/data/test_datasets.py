@@ -17,7 +17,7 @@ from bench.data import shapes100
 from bench.data.datasets import DATASETS, Split, data_root, load_dataset, tuning_indices
 from bench.data.layout import open_images, read_labels
 from bench.data.normalisation import mean_std
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 
 REPOSITORY = Path(__file__).parents[2]
 

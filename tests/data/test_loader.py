@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from bench.data.datasets import Dataset, load_dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader, check_batch_size, eval_parts, reseed
-from bench.errors import BadInput
 from bench.spec import AugmentationSection
+from bench.util.errors import BadInput
 
 CPU = torch.device("cpu")
 ALONE = Shard()

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.cli import run_command
 from bench.data import shapes100
 from bench.data.__main__ import main
 from bench.data.datasets import DATASETS, check_cifar, load_dataset
 from bench.data.folders import make_folder
 from bench.data.prepare import Sizes, prepare_cifar, prepare_shapes100
-from bench.errors import BadInput
+from bench.util.cli import run_command
+from bench.util.errors import BadInput
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = Sizes(train=300, test=120, seed=5)

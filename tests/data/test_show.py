@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import BAD_INPUT, run_command
-from bench.data.augment import train_batch
-from bench.data.plan import make_plan
+from bench.augmentation.augment import train_batch
+from bench.augmentation.plan import make_plan
 from bench.data.show import captions, main, visible, write_contact_sheet
-from tests.data.reference import DECK, MEAN, STD, drawn_images, recipe
+from bench.util.cli import BAD_INPUT, run_command
+from tests.augmentation.reference import DECK, MEAN, STD, drawn_images, recipe
 
 SPEC = """
 model: {name: resnet_20}

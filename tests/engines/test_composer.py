@@ -12,10 +12,10 @@ from algorithms.registry import ALGORITHMS
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.composer import fit, start_clock
+from bench.engines.results import best_epoch
+from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment
 from bench.records import RunWriter, read_run, run_directory
-from bench.results import best_epoch
-from bench.stopping import StopSignals
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
 

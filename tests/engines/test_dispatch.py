@@ -13,9 +13,9 @@ from bench.config import YAMLS, load_spec
 from bench.data.datasets import load_dataset
 from bench.engines.composer import fit, start_clock
 from bench.engines.dispatch import in_order, listens
+from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment
 from bench.records import RunWriter, run_directory
-from bench.stopping import StopSignals
 
 Heard = list[tuple[str, str]]
 

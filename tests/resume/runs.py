@@ -11,9 +11,9 @@ from pathlib import Path
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset
 from bench.engines.composer import fit, start_clock
+from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment
 from bench.records import RunRecord, RunWriter, read_runs, run_directory
-from bench.stopping import StopSignals
 from tests.conftest import REPOSITORY
 
 # 96 images in batches of 24: four steps an epoch.

@@ -15,15 +15,15 @@ import pytest
 import torch
 
 import bench.data.loader as loader
-from algorithms import recorder
-from algorithms.checkpoint import CheckpointCallback
 from bench import train
-from bench.checkpoints import list_checkpoints
-from bench.cli import run_command
 from bench.data.datasets import Dataset
+from bench.engines.callbacks import recorder
+from bench.engines.callbacks.checkpoint import CheckpointCallback
+from bench.engines.checkpoints import list_checkpoints
 from bench.engines.composer import start_clock
+from bench.engines.stopping import Diverged, Interrupted
 from bench.records import CHECKPOINTS, FAILED
-from bench.stopping import Diverged, Interrupted
+from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
 from tests.resume.runs import SMALL, At, compose, only_run, signalled, start
 from tests.torture.compare import differences, final_state

@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from algorithms import checkpoint, snapshot
-from algorithms.checkpoint import Interval
 from algorithms.registry import ALGORITHMS
-from bench.checkpoints import Damaged, list_checkpoints, read_checkpoint, write_checkpoint
 from bench.data.datasets import Dataset
+from bench.engines import snapshot
+from bench.engines.callbacks import checkpoint
+from bench.engines.callbacks.checkpoint import Interval
+from bench.engines.checkpoints import Damaged, list_checkpoints, read_checkpoint, write_checkpoint
 from bench.engines.resume import check_identity
-from bench.errors import BadInput
+from bench.engines.stopping import Interrupted
 from bench.records import RESULT
-from bench.stopping import Interrupted
+from bench.util.errors import BadInput
 from tests.resume.runs import At, only_run, signalled, start
 from tests.torture.compare import differences, final_state
 

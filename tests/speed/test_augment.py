@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import BAD_INPUT, run_command
 from bench.speed import __main__ as speed
 from bench.speed import augment
 from bench.speed.timing import best_of, spread, take_turns
-from tests.data.reference import drawn_images
+from bench.util.cli import BAD_INPUT, run_command
+from tests.augmentation.reference import drawn_images
 
 IMAGES = torch.from_numpy(drawn_images(1000))
 

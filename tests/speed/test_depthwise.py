@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.cli import OK, run_command
 from bench.speed import __main__ as speed
 from bench.speed import depthwise
 from bench.speed.depthwise import CASES, Case, is_kept
+from bench.util.cli import OK, run_command
 
 
 def test_the_cases_are_of_both_kinds() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from bench.cli import run_command
 from bench.speed import __main__ as speed
 from bench.speed import sides, step
 from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Alternation, Measured, window_steps
@@ -18,6 +17,7 @@ from bench.speed.isolated import in_own_process
 from bench.speed.sides import AGAIN_WARM
 from bench.speed.step import MODES
 from bench.speed.step_table import step_table
+from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
 
 

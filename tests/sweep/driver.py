@@ -5,10 +5,10 @@ import os
 import sys
 from pathlib import Path
 
-from bench.cli import run_command
 from bench.sweep.__main__ import main
-from bench.sweep.machine import Slot
+from bench.sweep.backends.machine import Slot
 from bench.sweep.suite import PlannedRun
+from bench.util.cli import run_command
 
 TRAINER = Path(__file__).with_name("trainer.py")
 

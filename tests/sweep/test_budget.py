@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bench.budget import data_sizes, forward_macs, in_batches
 from bench.config import YAMLS, load_spec
-from bench.errors import BadInput
 from bench.spec import RunSpec, recipe_hash
-from bench.zoo.golden import read_golden
+from bench.util.errors import BadInput
+from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY
 
 GOLDEN = read_golden()

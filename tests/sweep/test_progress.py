@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cli import run_command
+from bench.analysis.sources import noise_floors
 from bench.config import YAMLS
 from bench.records import NOISE_FLOOR, read_run
 from bench.sweep.__main__ import main
-from bench.sweep.calibrate import calibration_runs, record_noise_floor, relative_difference
-from bench.sweep.host import Hold
-from bench.sweep.locks import Claim, claim_of, is_trained
-from bench.sweep.machine import Slot
+from bench.sweep.backends.host import Hold
+from bench.sweep.backends.locks import Claim, claim_of, is_trained
+from bench.sweep.backends.machine import Slot
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import explain_exit, last_lines, read_state
 from bench.sweep.suite import PlannedRun
-from bench.tables.source import noise_floors
+from bench.sweep.timing.calibrate import calibration_runs, record_noise_floor, relative_difference
+from bench.util.cli import run_command
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 from tests.sweep.driver import stand_in
 

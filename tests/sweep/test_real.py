@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bench.records import read_runs
-from bench.sweep.machine import usable_cores
+from bench.sweep.backends.machine import usable_cores
 from tests.conftest import REPOSITORY
 
 BUDGET = 50 * 10**9

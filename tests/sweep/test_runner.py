@@ -13,15 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.cli import run_command
 from bench.sweep.__main__ import main
-from bench.sweep.locks import claim_of
-from bench.sweep.machine import Slot, usable_cores
+from bench.sweep.backends.locks import claim_of
+from bench.sweep.backends.machine import Slot, usable_cores
+from bench.sweep.backends.tree import Tree
 from bench.sweep.progress import PlainView, TimeLeft
 from bench.sweep.runner import Progress, Runner, View
 from bench.sweep.states import find_failure, progress, read_state
 from bench.sweep.suite import Plan
-from bench.sweep.tree import Tree
+from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 from tests.sweep.driver import stand_in

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from bench.config import YAMLS, load_spec
-from bench.errors import BadInput
 from bench.sweep.suite import plan_suite, settle, to_words
+from bench.util.errors import BadInput
 from tests.sweep.conftest import WriteSuite, expand
 
 SUITES = sorted(YAMLS.glob("suites/*.yaml"))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.cli import FAILED, OK, make_parser, run_command
 from bench.data.prepare import Sizes, prepare_shapes100
+from bench.util.cli import FAILED, OK, make_parser, run_command
 from tests.torture.compare import differences, final_state
 from tests.torture.forks import Fork, start_ranks, wait
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bench.checkpoints import newest_valid
+from bench.engines.checkpoints import newest_valid
 from bench.records import CHECKPOINTS, read_run
 
 # What depends on the machine's speed, on where the run lies and on which commit is checked out, and on nothing else.

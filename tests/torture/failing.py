@@ -7,10 +7,10 @@ from pathlib import Path
 def run() -> int:
     """Train with a step that fails on rank 1."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
-    from bench.cli import run_command
     from bench.data import loader
-    from bench.stopping import finally_deaf
+    from bench.engines.stopping import finally_deaf
     from bench.train import main
+    from bench.util.cli import run_command
 
     reseed, calls = loader.reseed, iter(range(1_000_000))
 

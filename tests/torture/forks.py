@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import bench.clock
+import bench.engines.clock
 import bench.engines.composer
-from bench.cli import run_command
 from bench.train import main
+from bench.util.cli import run_command
 from tests.torture.points import Points
 
 # Imported for the forks' sake: each would otherwise spend ten seconds on it.
 FIT = bench.engines.composer.fit
 # Seconds that Composer's launcher gives processes that it has asked to end.
 LAUNCHER_PATIENCE = 30.0
-PHASES = ("before the clock", "none", *bench.clock.PHASES)
+PHASES = ("before the clock", "none", *bench.engines.clock.PHASES)
 
 
 @dataclass
@@ -92,13 +92,13 @@ def start(
 
 def show_phase(phase: mmap.mmap) -> None:
     """Make this process's clock tell its phase to the parent."""
-    switch = bench.clock.Clock.switch
+    switch = bench.engines.clock.Clock.switch
 
-    def telling(clock: bench.clock.Clock, to: str | None) -> str | None:
+    def telling(clock: bench.engines.clock.Clock, to: str | None) -> str | None:
         phase[0] = PHASES.index(to or "none")
         return switch(clock, to)
 
-    bench.clock.Clock.switch = telling  # type: ignore
+    bench.engines.clock.Clock.switch = telling  # type: ignore
 
 
 def start_ranks(

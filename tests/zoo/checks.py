@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.zoo.build import build_model
-from bench.zoo.cost import count_cost
-from bench.zoo.fingerprint import fingerprint
-from bench.zoo.golden import Golden
+from bench.zoo.counting.cost import count_cost
+from bench.zoo.counting.fingerprint import fingerprint
+from bench.zoo.counting.golden import Golden
 from bench.zoo.models import Model
 
 CLASSES = 100

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.build import build_model
 from bench.zoo.models import find_model
 

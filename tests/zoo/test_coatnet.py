@@ -14,7 +14,7 @@ from bench.zoo.attention import Attention, TokenECA, TransformerBlock, attend
 from bench.zoo.coatnet import coatnet_0, coatnet_cifar_opt, large_receptive_stem
 from bench.zoo.eca import ECA
 from bench.zoo.mbconv import LSK_KERNELS, MBConv, SelectedDepthwise, SqueezeExcite
-from tests.zoo.counting import macs, modules_of, on_meta, parameters
+from tests.zoo.on_meta import macs, modules_of, on_meta, parameters
 
 COUNTS = [
     (coatnet_0, {}, 26_312_964, 328.99),

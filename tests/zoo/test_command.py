@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import run_command
-from bench.errors import BadInput
+from bench.util.cli import run_command
+from bench.util.errors import BadInput
 from bench.zoo import __main__ as command
-from bench.zoo.golden import read_golden, write_golden
-from bench.zoo.measure import forward_backward_ms
+from bench.zoo.counting.golden import read_golden, write_golden
+from bench.zoo.counting.measure import forward_backward_ms
 from bench.zoo.models import MODELS
 from bench.zoo.table import as_markdown, as_text, zoo_table
 from tests.zoo.checks import build

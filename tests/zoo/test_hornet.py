@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.hornet import DEPTHS, DIMS, ORDERS, GnConv, hornet_tiny, order_dims
 from bench.zoo.van import Branch
-from tests.zoo.counting import macs, modules_of, on_meta, parameters, support
+from tests.zoo.on_meta import macs, modules_of, on_meta, parameters, support
 
 
 def test_imagenet_costs_are_those_of_the_paper() -> None:

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.lsknet import LargeSelectiveKernel, lsknet_tiny, pooled_maps
-from tests.zoo.counting import on_meta, parameters, support
+from tests.zoo.on_meta import on_meta, parameters, support
 
 
 @pytest.fixture

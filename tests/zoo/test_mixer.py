@@ -5,9 +5,9 @@ import torch
 from timm.models.mlp_mixer import MixerBlock
 from torch import nn
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.mixer import TOKENS, MixerLayer, mlp_mixer
-from tests.zoo.counting import macs, on_meta, parameters
+from tests.zoo.on_meta import macs, on_meta, parameters
 
 DIM = 24
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.zoo.golden import read_golden
+from bench.zoo.counting.golden import read_golden
 from bench.zoo.models import MODELS
 from tests.zoo.checks import CHECKS, Subject, make_subject
 

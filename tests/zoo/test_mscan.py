@@ -6,10 +6,10 @@ from timm.layers import DropPath
 from torch import nn
 from torch.nn import functional as F
 
-from bench.errors import BadInput
+from bench.util.errors import BadInput
 from bench.zoo.mscan import DeckBlock, DeckGate, MultiScaleGate, deck_mscan, mscan_tiny, strip_pair
 from bench.zoo.van import DEPTHS, Branch
-from tests.zoo.counting import macs, modules_of, on_meta, parameters, support
+from tests.zoo.on_meta import macs, modules_of, on_meta, parameters, support
 
 
 def test_deck_counts_are_those_of_the_published_runs() -> None:

@@ -7,9 +7,9 @@ import torchvision
 from torch import nn
 
 from bench.zoo.build import build_model
-from bench.zoo.cost import count_cost, count_parameters
-from bench.zoo.fingerprint import fingerprint
-from bench.zoo.golden import read_golden, same_networks
+from bench.zoo.counting.cost import count_cost, count_parameters
+from bench.zoo.counting.fingerprint import fingerprint
+from bench.zoo.counting.golden import read_golden, same_networks
 from bench.zoo.models import MODELS
 
 # name → (trainable parameters, MACs in millions) for 3×32×32 and 100 classes; None where no figure is stated.

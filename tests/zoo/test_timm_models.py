@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from bench.zoo.build import build_model
-from bench.zoo.cost import count_cost
+from bench.zoo.counting.cost import count_cost
 from bench.zoo.models import MODELS
 from bench.zoo.stem import patch_size, smaller_patch, stem_modules, stem_reduction
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.zoo import __main__ as command
-from bench.zoo.golden import read_golden
+from bench.zoo.counting.golden import read_golden
 from bench.zoo.models import MODELS, Model
 from tests.zoo.checks import CHECKS, make_subject
 

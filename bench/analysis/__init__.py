@@ -1,0 +1,1 @@
+"""What tables, figures, report and audit share; nothing here imports torch or composer."""

@@ -1,0 +1,95 @@
+"""Read run records from a Weights & Biases project through its API, where it is online."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bench.records import Row, RunRecord, names_a_run, printable
+from bench.util.errors import BadInput
+
+# The columns of an epoch's row, and the names under which the engine logs them.
+COLUMNS = {
+    "epoch": "progress/epoch",
+    "batch": "progress/batch",
+    "samples": "progress/samples",
+    "lr": "progress/lr",
+    "train_loss": "train/loss",
+    "train_top1": "train/top1",
+    "train_seconds": "train/seconds",
+    "eval_loss": "eval/loss",
+    "eval_top1": "eval/top1",
+    "eval_top5": "eval/top5",
+    "eval_samples": "eval/samples",
+    "eval_seconds": "eval/seconds",
+}
+# Why a run that somebody else logged to the project is in no table, as its status.
+FOREIGN = "its config is no spec of a run"
+
+
+@dataclass(frozen=True)
+class OnlineRecord(RunRecord):
+    """A run that W&B keeps; its epochs are fetched when they are asked for, and its path only names it."""
+
+    local: ClassVar[bool] = False
+    history: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+
+    @cached_property
+    def failure(self) -> Mapping[str, Any] | None:
+        """Return None: what a directory of the same name on this machine tells is another run's."""
+        return None
+
+    @cached_property
+    def epochs(self) -> list[Row]:
+        """Return the logged rows of epochs."""
+        rows = [{column: row.get(name) for column, name in COLUMNS.items()} for row in self.history()]
+        return [row for row in rows if row["epoch"] is not None]
+
+
+def read_project(project: str) -> list[RunRecord]:
+    """Return the runs of ENTITY/PROJECT; raise BadInput when it is not so named or cannot be reached."""
+    if project.count("/") != 1 or not all(project.split("/")):
+        raise BadInput(f"--wandb '{project}' is not of the form ENTITY/PROJECT")
+    import wandb  # imported here: it takes long, and only this needs it
+
+    try:
+        return [read_online(run) for run in wandb.Api().runs(project)]
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        raise BadInput(f"--wandb {project}: cannot be read: {' '.join(str(error).split())}") from None
+
+
+def read_online(run: Any) -> RunRecord:
+    """Return one run of the API as a record: its config is the spec, its summary the result.
+
+    A project may hold runs that are not of this suite: such a record is unfinished and says why.
+    """
+    spec, summary, name = printable(plain(run.config)), printable(plain(run.summary)), folder_name(run.name)
+    path = Path(folder_name(spec.get("experiment") or run.group or "default")) / name
+    if not names_a_run(spec):
+        return OnlineRecord(path, {}, {"status": FOREIGN}, history=run.scan_history)
+    finished = run.state == "finished" and summary.get("status") == "finished"
+    result = {**identity(spec, name), **summary, "spec": spec} if finished else None
+    return OnlineRecord(path, spec, result, history=run.scan_history)
+
+
+def folder_name(text: Any) -> str:
+    """Return a name that anybody may have given as one that can only be a folder's: no separator, no `..`."""
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", str(text)).lstrip(".") or "_"
+
+
+def identity(spec: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return what a summary may lack: the recipe stands in the run's name, the data's name in the spec."""
+    data = spec.get("data") or {}
+    return {
+        "run": name,
+        "recipe": name.rsplit("-", 2)[1] if name.count("-") >= 2 else None,
+        "seed": spec.get("seed"),
+        "data": {"name": data.get("name"), "split": data.get("split")},
+    }
+
+
+def plain(value: Any) -> Any:
+    """Return a summary of the API as plain containers; it may hold its own kind of mapping."""
+    return {key: plain(value[key]) for key in value.keys()} if hasattr(value, "keys") else value  # noqa: SIM118

@@ -1,0 +1,1 @@
+"""Keyed, batched augmentation, bit-equal to torchvision's operations."""

@@ -1,0 +1,63 @@
+"""All that is drawn for a batch, decided on the CPU before any pixel is touched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.augmentation.erasing import RATIO, SCALE, draw_boxes
+from bench.augmentation.keyed import as_integers
+from bench.augmentation.policies import (
+    ERASE_ATTEMPTS,
+    FLIP,
+    LEFT,
+    PER_STAGE,
+    POLICIES,
+    STAGES,
+    TOP,
+    Augmentation,
+    Draws,
+    Integers,
+    Stage,
+    stage_count,
+)
+from bench.util.errors import unknown
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What is done to each of B samples: its crop, whether it is mirrored, its policy's stages, the box to erase."""
+
+    top: Integers
+    left: Integers
+    flip: NDArray[np.bool_]
+    stages: list[Stage]
+    boxes: Integers
+
+    def part(self, samples: slice) -> "Plan":
+        """Return the plan of some of the samples."""
+        stages = [Stage(stage.operation[samples], stage.setting[samples]) for stage in self.stages]
+        return Plan(self.top[samples], self.left[samples], self.flip[samples], stages, self.boxes[samples])
+
+
+def make_plan(indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentation, size: Sequence[int]) -> Plan:
+    """Return the plan of samples (int64, B; best on the CPU: another device is waited for) in an epoch.
+
+    `size` is (height, width) of the images. Raises BadInput for a policy that does not exist.
+    """
+    if augmentation.policy not in POLICIES:
+        raise unknown("augmentation policy", augmentation.policy, POLICIES)
+    # Hashed together because that is cheap: all draws but the later attempts at erasing, which few samples need.
+    last = STAGES + PER_STAGE * stage_count(augmentation)
+    draw = Draws(seed, epoch, indices.cpu(), [*range(ERASE_ATTEMPTS + 2), *range(STAGES, last)])
+    places = 2 * augmentation.crop_padding + 1
+    scale, ratio = getattr(augmentation, "erasing_scale", SCALE), getattr(augmentation, "erasing_ratio", RATIO)
+    return Plan(
+        top=as_integers(draw(TOP), places),
+        left=as_integers(draw(LEFT), places),
+        flip=as_integers(draw(FLIP), 2).astype(bool) & augmentation.flip,
+        stages=POLICIES[augmentation.policy](draw, augmentation),
+        boxes=draw_boxes(draw, augmentation.erasing, size[0], size[1], scale, ratio),
+    )

@@ -1,0 +1,1 @@
+"""Composer callbacks: what a training run measures, records and saves."""

@@ -1,0 +1,1 @@
+"""Where runs are executed: cores and GPUs of this host, their locks, a run's processes."""

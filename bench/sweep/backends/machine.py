@@ -1,0 +1,146 @@
+"""The machine that a sweep runs on: its cores and GPUs, and the slots that share them between runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+import psutil
+
+from bench.environment import cpu_model
+from bench.util.errors import BadInput
+
+# What one run was seen to take on a CPU, rounded up; no more runs share a machine than its memory holds.
+MEMORY_OF_A_RUN = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The cores that this process may use, the GPUs that it sees, and the bytes of memory that are free."""
+
+    cores: tuple[int, ...]
+    gpus: tuple[str, ...] = ()
+    memory: int = 2**40
+
+    @property
+    def name(self) -> str:
+        """Return the machine in words, under which its figures are kept."""
+        gpus = f" · {len(self.gpus)} GPUs" if self.gpus else ""
+        return f"{cpu_model()} · {len(self.cores)} cores{gpus}"
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place where one run at a time is trained: its cores, its GPUs, the threads of each of its processes."""
+
+    index: int
+    cores: tuple[int, ...]
+    gpus: tuple[str, ...]
+    threads: int
+
+    @property
+    def words(self) -> str:
+        """Return the slot in words."""
+        where = f"GPU {','.join(self.gpus)}, " if self.gpus else ""
+        return f"{where}core{'s' if len(self.cores) > 1 else ''} {','.join(map(str, self.cores))}"
+
+    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of a run in this slot; what belongs to another launcher is left out."""
+        foreign = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
+        visible = {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)} if self.gpus else {}
+        return {**{key: value for key, value in inherited.items() if key not in foreign}, **threads, **visible}
+
+
+def find_machine() -> Machine:
+    """Return this machine as this process may use it; no torch is imported."""
+    return Machine(usable_cores(), find_gpus(os.environ), psutil.virtual_memory().available)
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def find_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the GPUs as `CUDA_VISIBLE_DEVICES` names them: those it lists, else all that the driver's tool lists."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        # As CUDA reads it: nothing after a negative or empty entry counts.
+        named: list[str] = []
+        for entry in visible.split(","):
+            if not entry.strip() or entry.strip().startswith("-"):
+                break
+            named.append(entry.strip())
+        return tuple(named) if driver_lists() else ()
+    return driver_lists()
+
+
+def driver_lists() -> tuple[str, ...]:
+    """Return the numbers of the GPUs that nvidia-smi lists; none without it."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    command = [tool, "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in listed.splitlines() if line.strip().isdigit())
+
+
+def possible_workers(machine: Machine, processes: int) -> list[int]:
+    """Return how many runs of so many processes can share a machine, fewest first.
+
+    On GPUs there is one number: every GPU has one process. On a CPU a process needs a core, and the numbers divide the
+    cores: 1, 2, 4, … down to one core a process. Raises BadInput when there are fewer GPUs than processes.
+    """
+    if machine.gpus:
+        if processes > len(machine.gpus):
+            raise BadInput(f"key 'processes': {processes} processes need as many GPUs; there are {len(machine.gpus)}")
+        return [len(machine.gpus) // processes]
+    most = max(1, min(len(machine.cores) // processes, machine.memory // MEMORY_OF_A_RUN))
+    return [count for count in range(1, most + 1) if len(machine.cores) % count == 0 or count == most]
+
+
+def make_slots(machine: Machine, workers: int, processes: int) -> list[Slot]:
+    """Return the slots for so many runs at a time; cores and GPUs are dealt out evenly, none to two slots.
+
+    Raises BadInput for more runs than there are cores, or GPUs, for their processes.
+    """
+    kind, there = ("GPUs", machine.gpus) if machine.gpus else ("cores", tuple(map(str, machine.cores)))
+    if workers > max(1, len(there) // processes):
+        raise BadInput(f"key 'workers': {workers} runs of {processes} processes need more than {len(there)} {kind}")
+    slots = []
+    for index, cores in enumerate(deal(machine.cores, workers)):
+        gpus = machine.gpus[index * processes : (index + 1) * processes]
+        slots.append(Slot(index, cores, gpus, max(1, len(cores) // processes)))
+    return slots
+
+
+def deal(items: Sequence[int], parts: int) -> list[tuple[int, ...]]:
+    """Return items in consecutive parts whose sizes differ by at most one; too few items are shared."""
+    if parts > len(items):
+        return [(items[index % len(items)],) for index in range(parts)]
+    edges = [len(items) * index // parts for index in range(parts + 1)]
+    return [tuple(items[start:end]) for start, end in pairwise(edges)]
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Pin this thread to some cores while entered; a process started meanwhile is on them from its beginning."""
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

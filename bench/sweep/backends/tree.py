@@ -1,0 +1,121 @@
+"""One run's processes: started in a session of their own, asked to stop with a checkpoint, never left behind."""
+
+import os
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from bench.sweep.backends.machine import Slot, pinned
+from bench.sweep.suite import PlannedRun
+
+SCRIPT = Path(__file__).resolve().parents[2] / "train.py"
+# Below the ports that systems hand out by themselves, so that no connection takes one between choice and use.
+PORTS = range(20_000, 32_000)
+# How long a run may take to end after it was asked to: a step or an evaluation, and a checkpoint.
+SECONDS_TO_STOP = 180.0
+# The command that trains a run in a slot, on a port.
+Launcher = Callable[[PlannedRun, Slot, int, int], list[str]]
+
+
+def compose(run: PlannedRun, slot: Slot, processes: int, port: int) -> list[str]:
+    """Return the launcher's command: `composer -n N --master_port PORT bench/train.py -f …`."""
+    launcher = [sys.executable, "-m", "composer.cli", "-n", str(processes), "--master_port", str(port)]
+    return [*launcher, str(SCRIPT), *run.words, f"threads={slot.threads}"]
+
+
+def show_command(run: PlannedRun, processes: int) -> str:
+    """Return the command by which a user trains the run alone."""
+    return shlex.join(["composer", "-n", str(processes), "bench/train.py", *run.words])
+
+
+def free_port(taken: Sequence[int] = ()) -> int:
+    """Return a port that nothing listens on and no other run of this sweep was given.
+
+    It is drawn at random, so that two sweeps that start runs at the same moment do not meet.
+    """
+    chance = random.SystemRandom()
+    while True:
+        port = chance.choice(PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in taken:
+                return port
+
+
+class Tree:
+    """A run's launcher and all that it started: a process group of its own, the output appended to a log."""
+
+    def __init__(self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int]) -> None:
+        """Start the command on the slot's cores and devices; it inherits the open files of the locks."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output, pinned(slot.cores):
+            output.write(f"$ {shlex.join(command)}\n".encode())
+            output.flush()
+            self.log_start = output.tell()
+            self.process = subprocess.Popen(
+                command,
+                env=slot.environment(os.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=tuple(locks),
+            )
+        self.asked = self._orphans_asked = False
+        self._deadline = float("inf")
+
+    def ask_to_stop(self) -> None:
+        """Ask the run to save a checkpoint and end.
+
+        The training processes get the signal themselves: a launcher that gets it passes it on but waits only 30 s.
+        """
+        self.asked = True
+        self._deadline = time.monotonic() + SECONDS_TO_STOP
+        with suppress(psutil.NoSuchProcess):
+            launcher = psutil.Process(self.process.pid)
+            for process in launcher.children() or [launcher]:
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End every process of the run at once."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def poll(self) -> int | None:
+        """Return the launcher's exit code once no process of a failed or stopped run is left, None before.
+
+        Training processes whose launcher was killed would go on without it: they are asked to stop, too.
+        """
+        code = self.process.poll()
+        if time.monotonic() > self._deadline:
+            self.kill()
+        if code in (None, 0) or not self.has_members():
+            return code
+        if not self._orphans_asked:
+            self._orphans_asked = True
+            self._deadline = min(self._deadline, time.monotonic() + SECONDS_TO_STOP)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGTERM)
+        return None
+
+    def has_members(self) -> bool:
+        """Tell whether a process of the run's group is alive; one that has ended and waits to be reaped is not."""
+        return any(is_alive_in(process, self.process.pid) for process in psutil.process_iter())
+
+
+def is_alive_in(process: psutil.Process, group: int) -> bool:
+    """Tell whether a process is alive and in a process group."""
+    try:
+        return os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess, PermissionError):
+        return False

@@ -1,0 +1,1 @@
+"""What runs cost in time: probes, throughput of this machine, estimates, calibration."""

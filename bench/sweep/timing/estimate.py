@@ -1,0 +1,117 @@
+"""What a suite will cost: FLOPs from the counted MACs, time from this machine's measured images a second.
+
+FLOPs of a run = 3 × 2 × MACs × samples (`training_cost`). An evaluation is counted as a forward pass,
+a third of a training step an image. Start-up is assumed; Composer's own work a step and checkpoints are not counted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.budget import data_sizes, forward_macs, in_batches
+from bench.spec import RunSpec
+from bench.sweep.backends.machine import Machine, possible_workers
+from bench.sweep.suite import PlannedRun, Suite
+from bench.sweep.timing.probe import Task, make_task
+from bench.sweep.timing.throughput import Figures
+from bench.util.errors import BadInput
+from bench.zoo.counting.golden import training_cost
+
+STARTUP_SECONDS = 30.0
+FORWARD_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one run has to do: images trained on and evaluated, forward MACs of one; a part is None when unknown."""
+
+    samples: int | None
+    evaluated: int
+    macs: int | None
+    seconds: int | None = None
+
+    @property
+    def flops(self) -> int | None:
+        """Return the floating-point operations of training, None when MACs or samples are not known."""
+        return None if self.macs is None or self.samples is None else training_cost(2 * self.macs, self.samples)
+
+    def time(self, rate: float | None) -> float | None:
+        """Return the seconds that the run takes at so many images a second of training, start-up and all."""
+        if self.seconds is not None:
+            return self.seconds + STARTUP_SECONDS
+        if rate is None or self.samples is None:
+            return None
+        return (self.samples + FORWARD_SHARE * self.evaluated) / rate + STARTUP_SECONDS
+
+
+def work_of(spec: RunSpec, macs: int | None) -> Work:
+    """Return what a run has to do; raise BadInput when its data are neither there nor known."""
+    if spec.max_duration.endswith("sec"):
+        return Work(None, 0, macs, int(spec.max_duration.removesuffix("sec")))
+    batches = in_batches(spec.max_duration, spec)
+    evaluations = 1 if spec.eval_interval.endswith("sec") else math.ceil(batches / in_batches(spec.eval_interval, spec))
+    samples = math.ceil(batches) * spec.batch_size
+    return Work(samples, max(1, evaluations) * data_sizes(spec).evaluation, macs)
+
+
+def works_of(runs: Sequence[PlannedRun]) -> dict[str, Work]:
+    """Return what each run (by name) has to do; each network is counted once, one that cannot be has no MACs."""
+    counted: dict[str, int | None] = {}
+    works = {}
+    for run in runs:
+        key = f"{run.spec.model!r} {run.spec.data!r}"
+        if key not in counted:
+            counted[key] = macs_or_none(run.spec)
+        works[run.name] = work_of(run.spec, counted[key])
+    return works
+
+
+def macs_or_none(spec: RunSpec) -> int | None:
+    """Return the MACs of a spec's network on one image, None when they cannot be counted."""
+    try:
+        return forward_macs(spec)
+    except BadInput:
+        return None
+
+
+def tasks_of(runs: Sequence[PlannedRun], suite: Suite, machine: Machine) -> dict[str, Task]:
+    """Return what is to be measured for each run (by name)."""
+    return {run.name: make_task(run.spec, suite.processes, uses_gpu(run, machine)) for run in runs}
+
+
+def uses_gpu(run: PlannedRun, machine: Machine) -> bool:
+    """Tell whether a run would train on a GPU of the machine."""
+    return bool(machine.gpus) and run.spec.device != "cpu"
+
+
+def candidates(suite: Suite, machine: Machine, workers: int | None) -> list[int]:
+    """Return the numbers of runs at a time to choose among: one if it is given or the suite is for timing."""
+    if suite.timing:
+        return [1]
+    chosen = workers if workers is not None else suite.workers
+    return [chosen] if isinstance(chosen, int) else possible_workers(machine, suite.processes)
+
+
+def suite_seconds(
+    works: Mapping[str, Work], tasks: Mapping[str, Task], figures: Figures, workers: int, *, free: bool = False
+) -> tuple[float, list[str]]:
+    """Return the seconds that all runs take with so many at a time, and the names of those that are not in it."""
+    times = {name: work.time(figures.rate(workers, tasks[name], free=free)) for name, work in works.items()}
+    known = [seconds for seconds in times.values() if seconds is not None]
+    together = max(sum(known) / workers, max(known, default=0.0))
+    return together, [name for name, seconds in times.items() if seconds is None]
+
+
+def choose_workers(
+    works: Mapping[str, Work], tasks: Mapping[str, Task], figures: Figures, counts: Sequence[int]
+) -> tuple[int, str]:
+    """Return how many runs at a time take least time, and why: what was measured, or that nothing was."""
+    totals = {workers: suite_seconds(works, tasks, figures, workers) for workers in counts}
+    complete = {workers: seconds for workers, (seconds, unknown) in totals.items() if not unknown}
+    if len(counts) == 1:
+        return counts[0], "the only choice"
+    if len(complete) < len(counts) or not works:
+        return counts[-1], "not every choice could be measured: as many as fit"
+    best = min(complete, key=lambda workers: (complete[workers], workers))
+    others = [f"{seconds / complete[best]:.2f}× the time with {n}" for n, seconds in complete.items() if n != best]
+    return best, f"measured: {', '.join(others)}"

@@ -1,0 +1,124 @@
+"""This machine's figures, `machine.json` in a suite's folder: images a second of each network, by runs at a time.
+
+    {"<machine>": {"<workers>": {"<network and recipe>": {"images_per_second": 812.4, "on_a_free_machine": 815.0,
+                                                          "measured_at": "2026-…", "load": 0.1, "torch": "2.7.0"}}}}
+
+`images_per_second` is that of one run while so many train side by side, `on_a_free_machine` the same from processor
+time. `load` is the machine's load average before all measuring: where it is not near zero, other work made the former
+low.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.environment import installed
+from bench.records import read_json, to_json, write_atomically
+from bench.sweep.backends.machine import Machine, make_slots
+from bench.sweep.timing.probe import Task, measure_together
+from bench.util.errors import BadInput
+
+FILE = "machine.json"
+# A load average above this share of the cores means that other work was running.
+BUSY = 0.25
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is recorded of one machine: workers → network → its record."""
+
+    records: Mapping[int, Mapping[str, Mapping[str, Any]]]
+
+    def rate(self, workers: int, task: Task, *, free: bool = False) -> float | None:
+        """Return images a second of one run among so many, as measured or on a free machine; None when unknown."""
+        record = self.records.get(workers, {}).get(task.key)
+        return float(record["on_a_free_machine" if free else "images_per_second"]) if record else None
+
+    def missing(self, workers: int, tasks: Iterable[Task]) -> list[Task]:
+        """Return the tasks that have no figure yet, each once."""
+        return list({task.key: task for task in tasks if self.rate(workers, task) is None}.values())
+
+    def found(self, workers: int, tasks: Iterable[Task]) -> list[Mapping[str, Any]]:
+        """Return the records of some tasks, of those that have one."""
+        records = (self.records.get(workers, {}).get(task.key) for task in tasks)
+        return [record for record in records if record]
+
+    def load(self, workers: int, tasks: Iterable[Task]) -> float:
+        """Return the highest load average at which some tasks were measured."""
+        return max((float(record["load"]) for record in self.found(workers, tasks)), default=0.0)
+
+    def when(self, workers: int, tasks: Iterable[Task]) -> str:
+        """Return in words when some tasks were measured."""
+        times = sorted({str(record["measured_at"])[:16].replace("T", " ") for record in self.found(workers, tasks)})
+        return " to ".join(dict.fromkeys([times[0], times[-1]])) + " UTC" if times else "never"
+
+
+def read_figures(folder: Path, machine: Machine) -> Figures:
+    """Return what a suite's folder records of a machine with this version of torch; nothing when nothing is there."""
+    path = folder / FILE
+    content = read_json(path) if path.is_file() else {}
+    by_workers = content.get(machine.name, {})
+    torch = installed("torch")
+    try:
+        return Figures(
+            {
+                int(workers): {key: record for key, record in by_task.items() if record["torch"] == torch}
+                for workers, by_task in by_workers.items()
+            }
+        )
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise BadInput(f"{path}: is not as this version writes it; delete it to measure the machine again") from None
+
+
+def measure_missing(
+    folder: Path, machine: Machine, tasks: Sequence[Task], counts: Sequence[int], processes: int, anew: bool = False
+) -> Figures:
+    """Measure what has no figure yet for each number of runs at a time (`anew`: all of it), and record it."""
+    figures = read_figures(folder, machine)
+    # Once, before the first: a later average would count the measuring itself as other work.
+    load = os.getloadavg()[0]
+    for workers in counts:
+        missing = Figures({}).missing(workers, tasks) if anew else figures.missing(workers, tasks)
+        if missing:
+            measured = measure(machine, missing, workers, processes, load)
+            merged = {**figures.records, workers: {**figures.records.get(workers, {}), **measured}}
+            figures = Figures(merged)
+            write_figures(folder, machine, figures)
+    return figures
+
+
+def measure(
+    machine: Machine, tasks: Sequence[Task], workers: int, processes: int, load: float
+) -> dict[str, dict[str, Any]]:
+    """Return the records of tasks measured with so many runs at a time, after so high a load average."""
+    slots = make_slots(machine, workers, processes)
+    # On GPUs a run has its device to itself, and one is like another.
+    speeds = measure_together(tasks, slots[:1] if machine.gpus else slots)
+    shared = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": round(load, 2),
+        "torch": installed("torch"),
+    }
+    return {
+        key: {
+            "images_per_second": round(speed.by_clock * processes, 1),
+            "on_a_free_machine": round(speed.alone * processes, 1),
+            **shared,
+        }
+        for key, speed in speeds.items()
+    }
+
+
+def write_figures(folder: Path, machine: Machine, figures: Figures) -> None:
+    """Write a machine's figures beside those of others."""
+    path = folder / FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        content = read_json(path) if path.is_file() else {}
+        content[machine.name] = {str(workers): dict(tasks) for workers, tasks in figures.records.items()}
+        write_atomically(path, to_json(content))
+    except OSError as error:
+        raise BadInput(f"runs folder: {path} cannot be written: {error.strerror or error}") from None

@@ -1,0 +1,1 @@
+"""What every part shares: command lines, errors, YAML safety."""

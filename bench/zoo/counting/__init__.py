@@ -1,0 +1,1 @@
+"""Counting a network: parameters, MACs, activations, fingerprint, and their pinned values."""

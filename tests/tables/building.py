@@ -1,0 +1,26 @@
+"""Build a table of run records, and find its rows."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.cells import Row, Table
+from bench.analysis.sources import make_source
+from bench.records import read_runs
+from bench.tables.measures import Options
+from bench.tables.registry import TABLES
+
+
+def build(runs: Path, name: str, **options: Any) -> Table:
+    """Return the named table of the runs below a folder."""
+    return TABLES[name](make_source(read_runs(runs), str(runs)).conditions, Options(**options))
+
+
+def rows_of(table: Table, key: str = "model") -> dict[str, Row]:
+    """Return all rows of a table by the text of one of their cells."""
+    found = {}
+    for block in table.blocks:
+        for row in block.rows:
+            text = row.cells[key].text
+            assert text is not None
+            found[text.english()] = row
+    return found
