@@ -22,7 +22,7 @@ from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.spec import AdamWSection, RunSpec, Section, SGDSection
 from bench.util.errors import BadInput, first_line, nearest, unknown
-from bench.util.yaml_safety import UNREADABLE, check_unfolding
+from bench.util.yaml_safety import UNREADABLE, check_aliases
 from bench.zoo.models import MODELS
 
 OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
@@ -113,7 +113,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: there is no such file.{nearest(str(path), found)}")
     try:
         text = path.read_text(encoding="utf-8")
-        check_unfolding(text, str(path))  # first, as OmegaConf copies what an alias stands for
+        check_aliases(text, str(path))  # first, as OmegaConf copies what an alias stands for
         return plain_mapping(OmegaConf.load(StringIO(text)), str(path))
     except (OmegaConfBaseException, OSError, *UNREADABLE) as error:
         raise BadInput(f"{path}: cannot be read as YAML: {first_line(error)}") from None
@@ -161,7 +161,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         for word in overrides:
             key, _, value = word.partition("=")
-            check_unfolding(value, f"override '{key}'")
+            check_aliases(value, f"override '{key}'")
         merged = OmegaConf.from_dotlist(list(overrides))
     except (OmegaConfBaseException, *UNREADABLE) as error:
         raise BadInput(f"overrides {' '.join(overrides)!r} cannot be read: {first_line(error)}") from None

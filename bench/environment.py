@@ -13,7 +13,7 @@ import psutil
 
 PACKAGES = ("mosaicml", "torch", "torchvision", "timm", "numpy", "wandb", "ptflops", "deepspeed")
 REPOSITORY = Path(__file__).resolve().parent.parent
-MOST_DIFF = 100_000
+MAX_DIFF = 100_000
 
 
 def describe_environment() -> dict[str, Any]:
@@ -65,7 +65,7 @@ def describe_git() -> dict[str, Any]:
         return {"commit": None, "dirty": None, "diff": None, "diff_sha256": None}
     diff = _git("diff", "HEAD", "--", ".", ":!reports") or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
-    return {"commit": commit.strip(), "dirty": bool(diff), "diff": diff[:MOST_DIFF], "diff_sha256": digest}
+    return {"commit": commit.strip(), "dirty": bool(diff), "diff": diff[:MAX_DIFF], "diff_sha256": digest}
 
 
 def say_commit(git: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ from filelock import FileLock, Timeout
 
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
-from bench.util.yaml_safety import UNREADABLE, check_unfolding
+from bench.util.yaml_safety import UNREADABLE, check_aliases
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`sweep.timing.calibrate`).
 NOISE_FLOOR = "noise_floor.json"
@@ -145,7 +145,7 @@ def read_spec(path: Path) -> dict[str, Any]:
     """Return a recorded spec as a plain mapping."""
     try:
         text = path.read_text(encoding="utf-8")
-        check_unfolding(text, str(path))
+        check_aliases(text, str(path))
         content = yaml.safe_load(text)
     except (OSError, *UNREADABLE) as error:
         raise BadInput(f"{path}: cannot be read: {first_line(error)}") from None

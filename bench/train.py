@@ -17,7 +17,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from bench.config import load_spec
 from bench.data.datasets import load_dataset
-from bench.engines.stopping import RunStopped, StopSignals, describe_failure, finally_deaf, guarded
+from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
 from bench.environment import describe_environment
 from bench.records import RESULT, RunWriter, read_failure, run_directory
 from bench.spec import RunSpec
@@ -119,4 +119,4 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     # A data file that is cut short while it is mapped ends the process by SIGBUS: say at least where.
     faulthandler.enable()
-    sys.exit(finally_deaf(run_command(main)))
+    sys.exit(ignore_sigterm(run_command(main)))

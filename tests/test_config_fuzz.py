@@ -14,7 +14,7 @@ from bench.records import read_spec, run_directory
 from bench.spec import RunSpec, run_name
 from bench.util.cli import BAD_INPUT, OK, run_command
 from bench.util.errors import BadInput
-from bench.util.yaml_safety import check_unfolding, unfolded_size
+from bench.util.yaml_safety import check_aliases, unfolded_size
 from bench.zoo.models import MODELS
 
 RESNET = YAMLS / "resnet_20.yaml"
@@ -193,7 +193,7 @@ LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
 @pytest.mark.parametrize("document", [LAUGHS, "a: &a [*a]", "a: &a {b: *a}", "a: &a {<<: *a}"])
 def test_what_unfolds_without_end_is_refused_in_moments(document: str) -> None:
     with pytest.raises(BadInput, match="unfold to more than 100,000 values"):
-        check_unfolding(document, "run.yaml")
+        check_aliases(document, "run.yaml")
 
 
 @pytest.mark.parametrize("document", [LAUGHS, "a: &a [*a]", "a: &a {b: *a}"])
@@ -207,8 +207,8 @@ def test_what_unfolds_without_end_is_refused_as_a_spec_in_moments(document: str,
 
 
 def test_what_is_written_once_and_used_often_is_allowed() -> None:
-    check_unfolding("a: &a {lr: 0.1}\nb: *a\nc: {<<: *a, d: [*a, *a]}\n--- \nmore: documents\n", "run.yaml")
-    check_unfolding("", "run.yaml")
+    check_aliases("a: &a {lr: 0.1}\nb: *a\nc: {<<: *a, d: [*a, *a]}\n--- \nmore: documents\n", "run.yaml")
+    check_aliases("", "run.yaml")
 
 
 @FUZZ

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.engines.wandb_run import MOST_ID, run_id
+from bench.engines.wandb_run import MAX_ID, run_id
 from bench.records import EPOCHS, RESULT, SPEC, printable, read_epochs, read_run, read_runs
 from bench.tables.__main__ import main
 from bench.util.errors import BadInput
@@ -96,5 +96,5 @@ def test_a_damaged_record_is_refused_by_name(name: str, tmp_path: Path) -> None:
 def test_wandb_ids_are_short_stable_and_different() -> None:
     assert run_id("quickstart", "resnet_20-0123abcd-s0") == "quickstart-resnet_20-0123abcd-s0"
     long = [run_id("e" * 100, "m" * 90 + f"-0123abcd-s{seed}") for seed in (0, 1, 1)]
-    assert max(map(len, long)) <= MOST_ID
+    assert max(map(len, long)) <= MAX_ID
     assert long[0] != long[1] == long[2]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from bench.analysis import stats
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 
 NUMERAL = re.compile(r"\s*[-+−±]?\s*\d[\d.,\s]*(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
 
@@ -108,17 +108,17 @@ def from_estimate(estimate: stats.Estimate, runs: Sequence[str], scale: float = 
     return Cell(estimate.mean * scale, None, estimate.n, low, high, tuple(runs), why)
 
 
-def mean_cell(condition: Condition, path: str, scale: float = 1.0) -> Cell:
-    """Return the mean over a condition's runs of what their results hold at a dotted path."""
-    found = condition.values(path)
+def mean_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
+    """Return the mean over a run group's runs of what their results hold at a dotted path."""
+    found = run_group.values(path)
     if not found:
         return missing("'{}' was not recorded", path)
     return from_estimate(stats.mean_interval(list(found.values())), list(found), scale)
 
 
-def constant_cell(condition: Condition, path: str, scale: float = 1.0) -> Cell:
-    """Return what all runs of a condition have in common (parameters, MACs); missing when they do not agree."""
-    found = condition.values(path)
+def constant_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
+    """Return what all runs of a run group have in common (parameters, MACs); missing when they do not agree."""
+    found = run_group.values(path)
     if not found:
         return missing("'{}' was not recorded", path)
     if len(set(found.values())) > 1:
@@ -126,16 +126,16 @@ def constant_cell(condition: Condition, path: str, scale: float = 1.0) -> Cell:
     return number(next(iter(found.values())) * scale, list(found))
 
 
-def time_cell(condition: Condition, path: str, scale: float = 1.0) -> Cell:
+def time_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
     """Return the mean of a time; times of different machines are not averaged."""
-    if condition.facets["machine"] == "several":
+    if run_group.facets["machine"] == "several":
         return missing("the runs were trained on several machines")
-    return mean_cell(condition, path, scale)
+    return mean_cell(run_group, path, scale)
 
 
-def ratio_cell(condition: Condition, top: str, bottom: str, scale: float = 1.0) -> Cell:
+def ratio_cell(run_group: RunGroup, top: str, bottom: str, scale: float = 1.0) -> Cell:
     """Return the ratio of two means; by the t-interval of the first where the second is constant, else by bootstrap."""
-    above, below = condition.values(top), condition.values(bottom)
+    above, below = run_group.values(top), run_group.values(bottom)
     runs = [run for run in above if below.get(run)]
     if not runs:
         return missing("'{}' was not recorded", top if not above else bottom)

@@ -1,6 +1,6 @@
-"""Group run records into conditions: one network under one recipe, whose runs differ in the seed alone.
+"""Group run records: one network under one recipe, whose runs differ in the seed alone.
 
-Tables and figures are made of conditions. Their facets say what the recipe was, which rows may be ranked together, and
+Tables and figures are made of run groups. Their facets say what the recipe was, which rows may be ranked together, and
 what has to be said in a footnote.
 """
 
@@ -19,7 +19,7 @@ Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Condition:
+class RunGroup:
     """One network under one recipe: its finished runs, of distinct seeds, sorted by seed."""
 
     records: tuple[RunRecord, ...]
@@ -28,7 +28,7 @@ class Condition:
     def first(self) -> Result:
         """Return the result of the first run, for what all runs share."""
         result = self.records[0].result
-        assert result is not None, "a condition is made of finished runs"
+        assert result is not None, "a run group is made of finished runs"
         return result
 
     @property
@@ -150,22 +150,22 @@ def schedule_text(spec: Result) -> str:
     return f"{section.get('name')}, warm-up {section.get('warmup', '0ep')}{final}"
 
 
-def machine_text(condition: Condition) -> str:
-    """Return what trained the condition ("8 × Tesla V100"), or that it was several machines."""
-    found = {device_text(record.result or {}) for record in condition.records}
+def machine_text(run_group: RunGroup) -> str:
+    """Return what trained the run group ("8 × Tesla V100"), or that it was several machines."""
+    found = {device_text(record.result or {}) for record in run_group.records}
     return found.pop() if len(found) == 1 else SEVERAL
 
 
-def steps_text(condition: Condition) -> str:
+def steps_text(run_group: RunGroup) -> str:
     """Return the number of steps, or what else the runs have in common.
 
     Those of equal training compute differ in steps by design, those of a duration in seconds by the machine's mood.
     """
-    budget = str(condition.spec.get("budget") or "")
+    budget = str(run_group.spec.get("budget") or "")
     if budget.endswith("FLOP"):
         return f"as {budget} allows"
-    found = {int(steps) for steps in condition.values("training.steps").values()}
-    return str(found.pop()) if len(found) == 1 else str(condition.spec["max_duration"])
+    found = {int(steps) for steps in run_group.values("training.steps").values()}
+    return str(found.pop()) if len(found) == 1 else str(run_group.spec["max_duration"])
 
 
 def device_text(result: Result) -> str:
@@ -179,7 +179,7 @@ def device_text(result: Result) -> str:
     return f"{ranks} × {name}"
 
 
-FACETS: dict[str, Callable[[Condition], str]] = {
+FACETS: dict[str, Callable[[RunGroup], str]] = {
     "dataset": lambda c: str(c.spec["data"]["name"]),
     "split": lambda c: str(c.spec["data"]["split"]),
     "steps": steps_text,
@@ -200,8 +200,8 @@ RANKED_TOGETHER = ("dataset", "split", "steps", "batch", "augmentation")
 NOT_RECIPE = ("stem", "machine")
 
 
-def group_runs(records: Iterable[RunRecord]) -> tuple[list[Condition], list[str]]:
-    """Return the conditions among finished records, and the ids of runs left out because they repeat a seed.
+def group_runs(records: Iterable[RunRecord]) -> tuple[list[RunGroup], list[str]]:
+    """Return the run groups among finished records, and the ids of runs left out because they repeat a seed.
 
     The same recipe and seed run twice (in two experiments) is one result, not two: the first by path counts.
     """
@@ -210,30 +210,30 @@ def group_runs(records: Iterable[RunRecord]) -> tuple[list[Condition], list[str]
     for record in records:
         if not record.finished:
             continue
-        seeds = groups[condition_key(record)]
+        seeds = groups[group_key(record)]
         if record.seed in seeds:
             repeated.append(record.run_id)
         else:
             seeds[record.seed] = record
-    conditions = [Condition(tuple(seeds[seed] for seed in sorted(seeds))) for seeds in groups.values()]
-    return sorted(conditions, key=lambda condition: (condition.label, condition.runs)), repeated
+    run_groups = [RunGroup(tuple(seeds[seed] for seed in sorted(seeds))) for seeds in groups.values()]
+    return sorted(run_groups, key=lambda run_group: (run_group.label, run_group.runs)), repeated
 
 
-def condition_key(record: RunRecord) -> tuple[Any, ...]:
-    """Return what runs of one condition have in common: recipe, network as built, and the sizes of the data."""
+def group_key(record: RunRecord) -> tuple[Any, ...]:
+    """Return what runs of one run group have in common: recipe, network as built, and the sizes of the data."""
     result = record.result or {}
     model, data = result.get("model", {}), result.get("data", {})
     sizes = tuple(data.get(key) for key in ("train_samples", "eval_samples", "classes"))
     return result.get("recipe"), model.get("fingerprint"), model.get("params"), sizes
 
 
-def differing(one: Condition, other: Condition, ignore: Sequence[str] = ()) -> list[str]:
-    """Return the facets in which two conditions differ."""
+def differing(one: RunGroup, other: RunGroup, ignore: Sequence[str] = ()) -> list[str]:
+    """Return the facets in which two run groups differ."""
     return [name for name in FACETS if name not in ignore and one.facets[name] != other.facets[name]]
 
 
-def same_network(one: Condition, other: Condition) -> bool:
-    """Tell whether two conditions train the same network by the same recipe, whatever they are called."""
+def same_network(one: RunGroup, other: RunGroup) -> bool:
+    """Tell whether two run groups train the same network by the same recipe, whatever they are called."""
     return (
         one.fingerprint is not None
         and one.fingerprint == other.fingerprint
@@ -241,33 +241,33 @@ def same_network(one: Condition, other: Condition) -> bool:
     )
 
 
-def network_groups(conditions: Sequence[Condition]) -> list[list[Condition]]:
-    """Return the conditions in groups of the same network, in order of appearance."""
-    groups: list[list[Condition]] = []
-    for condition in conditions:
+def network_groups(run_groups: Sequence[RunGroup]) -> list[list[RunGroup]]:
+    """Return the run groups in groups of the same network, in order of appearance."""
+    groups: list[list[RunGroup]] = []
+    for run_group in run_groups:
         for group in groups:
-            if same_network(group[0], condition):
-                group.append(condition)
+            if same_network(group[0], run_group):
+                group.append(run_group)
                 break
         else:
-            groups.append([condition])
+            groups.append([run_group])
     return groups
 
 
 def blocks_of(
-    conditions: Sequence[Condition], facets: Sequence[str] = RANKED_TOGETHER
-) -> dict[tuple[str, ...], list[Condition]]:
-    """Return the conditions by their values of some facets, the largest block first."""
-    blocks: dict[tuple[str, ...], list[Condition]] = defaultdict(list)
-    for condition in conditions:
-        blocks[tuple(condition.facets[name] for name in facets)].append(condition)
+    run_groups: Sequence[RunGroup], facets: Sequence[str] = RANKED_TOGETHER
+) -> dict[tuple[str, ...], list[RunGroup]]:
+    """Return the run groups by their values of some facets, the largest block first."""
+    blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
+    for run_group in run_groups:
+        blocks[tuple(run_group.facets[name] for name in facets)].append(run_group)
     return dict(sorted(blocks.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def common_facets(conditions: Sequence[Condition]) -> dict[str, str]:
+def common_facets(run_groups: Sequence[RunGroup]) -> dict[str, str]:
     """Return each facet's most frequent value (the first in order of the alphabet when several are)."""
     common = {}
     for name in FACETS:
-        counts = Counter(condition.facets[name] for condition in conditions)
+        counts = Counter(run_group.facets[name] for run_group in run_groups)
         common[name] = min(counts, key=lambda value: (-counts[value], value))
     return common

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.cells import Phrase
-from bench.analysis.run_groups import Condition, group_runs
+from bench.analysis.run_groups import RunGroup, group_runs
 from bench.records import RunRecord, read_noise_floor, read_runs
 from bench.tables.notes import joined
 from bench.util.errors import BadInput, unknown
 
-MOST_NAMED = 20
+MAX_NAMED = 20
 # A quantity of a noise floor → how a table says by how much it differed.
 QUANTITIES = {
     "seconds.train": "{} in train time",
@@ -24,9 +24,9 @@ START = "train one first, for example: composer bench/train.py -f yamls/resnet_2
 
 @dataclass(frozen=True)
 class Source:
-    """The conditions that tables and figures show, and the runs that they leave out."""
+    """The run groups that tables and figures show, and the runs that they leave out."""
 
-    conditions: Sequence[Condition]
+    run_groups: Sequence[RunGroup]
     runs: int
     unfinished: Sequence[str] = ()
     miscounted: Sequence[str] = ()
@@ -46,8 +46,8 @@ class Source:
 
 def name_some(ids: Sequence[str]) -> str:
     """Return the first ids of a list, and how many more there are."""
-    more = f", … (+{len(ids) - MOST_NAMED})" if len(ids) > MOST_NAMED else ""
-    return ", ".join(ids[:MOST_NAMED]) + more
+    more = f", … (+{len(ids) - MAX_NAMED})" if len(ids) > MAX_NAMED else ""
+    return ", ".join(ids[:MAX_NAMED]) + more
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +67,7 @@ def load_source(arguments: argparse.Namespace) -> Source:
 
 
 def make_source(records: Sequence[RunRecord], where: str, experiment: str | None = None) -> Source:
-    """Return the records as conditions and what is left out; raise BadInput when nothing remains to be shown."""
+    """Return the records as run groups and what is left out; raise BadInput when nothing remains to be shown."""
     if not records:
         raise BadInput(f"{where}: there is no run in it; {START}")
     chosen = [record for record in records if experiment in (None, record.path.parent.name)]
@@ -77,9 +77,9 @@ def make_source(records: Sequence[RunRecord], where: str, experiment: str | None
     if not finished:
         raise BadInput(f"{where}: none of its {len(chosen)} runs has finished; start one again and it goes on")
     exact = [record for record in finished if counts_agree(record)]
-    conditions, repeated = group_runs(exact)
+    run_groups, repeated = group_runs(exact)
     return Source(
-        conditions,
+        run_groups,
         runs=len(exact) - len(repeated),
         unfinished=[describe_unfinished(record) for record in chosen if not record.finished],
         miscounted=[record.run_id for record in finished if not counts_agree(record)],

@@ -21,7 +21,7 @@ MIN_BOOTSTRAP, RESAMPLES = 5, 10_000
 # A noncentral t shifted this far exceeds any threshold for certain.
 FAR = 1000.0
 # No one trains more seeds than this to settle a question.
-MOST_SEEDS = 10_000
+MAX_SEEDS = 10_000
 ONE_RUN = "one run (n = 1): no interval"
 FEW_RUNS = f"fewer than {MIN_BOOTSTRAP} runs: no bootstrap interval"
 NO_SPREAD = "no spread among the runs: no test"
@@ -188,7 +188,7 @@ def power_of_test(delta: float, sd: float, n: int, *, alpha: float = ALPHA, pair
 
 
 def seeds_needed(
-    delta: float, sd: float, power: float = POWER, *, alpha: float = ALPHA, pairs: bool = False, most: int = MOST_SEEDS
+    delta: float, sd: float, power: float = POWER, *, alpha: float = ALPHA, pairs: bool = False, most: int = MAX_SEEDS
 ) -> int | None:
     """Return how many seeds an arm show a true difference `delta` at this power; None when `most` do not.
 

@@ -186,7 +186,7 @@ def newest_valid(folder: Path, check: Callable[[Content], None]) -> Found:
     return Found(refused=tuple(refused))
 
 
-def set_aside(path: Path) -> None:
+def quarantine(path: Path) -> None:
     """Rename a refused checkpoint, so that it is neither counted among the newest nor tried again."""
     path.replace(path.with_name(path.name + REFUSED))
     path.with_name(path.name + SUM).unlink(missing_ok=True)

@@ -19,13 +19,13 @@ from algorithms.cpu_autocast import CPUAutocast
 from algorithms.registry import build_algorithms
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
-from bench.engines.callbacks.broadcast_buffers import OneModel
+from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
 from bench.engines.callbacks.checkpoint import CheckpointCallback
 from bench.engines.callbacks.clock import ClockCallback, slowest, synchronise
 from bench.engines.callbacks.cost import CostCallback, training_flops
 from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
 from bench.engines.callbacks.divergence import StopAtDivergence
-from bench.engines.callbacks.loader_epoch import EpochOrder
+from bench.engines.callbacks.loader_epoch import SetLoaderEpoch
 from bench.engines.callbacks.recorder import Recorder
 from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
@@ -35,7 +35,7 @@ from bench.engines.memory import keep_freed_memory
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
 from bench.engines.results import make_result
 from bench.engines.resume import identify, resume
-from bench.engines.snapshot import bare
+from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
 from bench.environment import usable_cores
@@ -127,7 +127,7 @@ def build_trainer(
         schedulers=build_scheduler(spec.schedule, seconds),
         step_schedulers_every_batch=True,
         algorithms=choose_algorithms(spec, machine.device),
-        callbacks=[*deadline, *callbacks, EpochOrder(train), *monitors(machine.device)],
+        callbacks=[*deadline, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
         loggers=build_wandb(spec, writer.path) if spec.wandb.enabled else None,
         device=machine.device,
         precision=composer_precision(spec, machine.device),
@@ -162,7 +162,7 @@ def fit(
     cost = CostCallback(image_shape(dataset))
     identity = identify(spec, machine.shard.world_size)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
-    callbacks = [ClockCallback(clock), OneModel(), cost, StopAtDivergence(), recorder, saver, *watchers]
+    callbacks = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *watchers]
     if machine.shard.world_size > 1:
         with stop.bounded():
             dist.initialize_dist(machine.device)
@@ -201,7 +201,7 @@ def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Mach
     """Compile the run's network, or say on rank 0 why it cannot be; return whether it is compiled."""
     samples, channels_last = spec.batch_size // machine.shard.world_size, "channels_last" in spec.algorithms
     images = trial_batch(image_shape(dataset), samples, machine.torch_device, channels_last)
-    model = bare(trainer.state.model)
+    model = unwrap_model(trainer.state.model)
     assert isinstance(model, Classifier)
     return compile_network(model.module, images, spec.precision, say if machine.shard.rank == 0 else silent)
 

@@ -9,7 +9,7 @@ from composer.utils import dist
 from bench.data.loader import TrainLoader
 from bench.engines import snapshot
 from bench.engines.callbacks.recorder import Recorder
-from bench.engines.checkpoints import Content, Damaged, Found, newest_valid, read_checkpoint, set_aside, sweep
+from bench.engines.checkpoints import Content, Damaged, Found, newest_valid, quarantine, read_checkpoint, sweep
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec, recipe_hash
 from bench.util.errors import BadInput
@@ -47,7 +47,7 @@ def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str]
     found = newest_valid(folder, check)
     for path, why in found.refused:
         report(f"checkpoint {path.name} is refused: {why}; it is renamed to {path.name}.refused")
-        set_aside(path)
+        quarantine(path)
     return found
 
 

@@ -30,14 +30,14 @@ PARTS: dict[str, type] = {
 }
 
 
-def bare(model: nn.Module) -> nn.Module:
+def unwrap_model(model: nn.Module) -> nn.Module:
     """Return the model without DDP around it, so that its names are those of a single process."""
     return model.module if isinstance(model, DistributedDataParallel) else model
 
 
 def take(state: State) -> Content:
     """Return the state of a training at a step's boundary; every rank must call it (callbacks add up over ranks)."""
-    model = bare(state.model)
+    model = unwrap_model(state.model)
     return {
         "timestamp": {key: save_time(value) for key, value in state.timestamp.state_dict().items()},
         "model": model.state_dict(),
@@ -52,7 +52,7 @@ def take(state: State) -> Content:
 
 def give(state: State, content: Content) -> None:
     """Put a training into a saved state, before its first step; what `check` lets through fits."""
-    model = bare(state.model)
+    model = unwrap_model(state.model)
     state.timestamp.load_state_dict({key: load_time(value) for key, value in content["timestamp"].items()})
     model.load_state_dict(content["model"])
     freeze(model, content["frozen"], state.optimizers)
@@ -76,7 +76,7 @@ def check(state: State, content: Content) -> None:
     wrong = [part for part, kind in PARTS.items() if not isinstance(content[part], kind)]
     if wrong:
         raise Damaged(f"it holds something else as {', '.join(wrong)}")
-    mine, theirs = (describe(weights) for weights in (bare(state.model).state_dict(), content["model"]))
+    mine, theirs = (describe(weights) for weights in (unwrap_model(state.model).state_dict(), content["model"]))
     if mine != theirs:
         raise Damaged("its weights are not those of this network")
     if len(content["optimizers"]) != len(state.optimizers) or len(content["schedulers"]) != len(state.schedulers):

@@ -70,7 +70,7 @@ def describe_failure(run: str, failure: Mapping[str, Any]) -> str:
     )
 
 
-def finally_deaf(code: int) -> int:
+def ignore_sigterm(code: int) -> int:
     """Return the exit code, from here on without heeding SIGTERM, which would put another in its place.
 
     The launcher sends it to all processes as soon as one has failed; each is to end with its own words and code.
@@ -100,7 +100,7 @@ class StopSignals:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give the signals back, but those that `finally_deaf` has closed the ears to."""
+        """Give the signals back, but those that `ignore_sigterm` has closed the ears to."""
         for number, handler in self._before.pop().items():
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, handler)
@@ -212,7 +212,7 @@ def guarded(writer: RunWriter, rank: int, world_size: int) -> Iterator[None]:
             yield
         except Exception as error:
             if world_size > 1:
-                finally_deaf(FAILED)
+                ignore_sigterm(FAILED)
             if rank != 0 and not isinstance(error, RunStopped):
                 writer.record_error(rank, traceback.format_exc())
             stopped = explain(error, watch, writer.path)

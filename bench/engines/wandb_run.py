@@ -51,7 +51,7 @@ EVERY = 10
 
 
 # W&B takes ids of up to 128 characters and tags of up to 64.
-MOST_ID, MOST_TAG = 128, 64
+MAX_ID, MAX_TAG = 128, 64
 
 
 class SampledWandBLogger(WandBLogger):
@@ -72,7 +72,7 @@ def run_id(experiment: str, run: str) -> str:
     """Return the id of a run in its W&B project, the same at every attempt; a long one ends in a digest of itself."""
     whole = f"{experiment}-{run}"
     digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return whole if len(whole) <= MOST_ID else f"{whole[: MOST_ID - 17]}-{digest}"
+    return whole if len(whole) <= MAX_ID else f"{whole[: MAX_ID - 17]}-{digest}"
 
 
 def build_wandb(spec: RunSpec, folder: Path) -> SampledWandBLogger:
@@ -87,7 +87,7 @@ def build_wandb(spec: RunSpec, folder: Path) -> SampledWandBLogger:
         entity=spec.wandb.entity,
         group=spec.experiment,
         name=folder.name,
-        tags=[tag[:MOST_TAG] for tag in (spec.model.name, row.family, recipe_hash(spec))],
+        tags=[tag[:MAX_TAG] for tag in (spec.model.name, row.family, recipe_hash(spec))],
         init_kwargs={
             "dir": str(folder),
             "mode": os.environ.get("WANDB_MODE", "offline"),

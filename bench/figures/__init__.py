@@ -1,1 +1,1 @@
-"""Figures of run records: the same conditions as the tables show, drawn for slides (`python -m bench.figures`)."""
+"""Figures of run records: the same run groups as the tables show, drawn for slides (`python -m bench.figures`)."""

@@ -38,7 +38,7 @@ def main(words: Sequence[str]) -> int:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with style.styled():
             for name in arguments.names or FIGURES:
-                for file, figure in FIGURES[name](source.conditions):
+                for file, figure in FIGURES[name](source.run_groups):
                     print(*style.save(figure, arguments.out, file, origin), sep="\n")
     except OSError as error:
         raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None

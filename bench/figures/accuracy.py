@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.analysis.run_groups import Condition, blocks_of
+from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
 from bench.tables import technique as by_technique
@@ -19,9 +19,9 @@ INTERVAL = "Mean and 95 % t-interval over seeds (n in brackets; no bar: one run)
 PANELS = {"top1": "Top-1 (%)", "params_m": "Params (M)", "macs_m": "MACs (M)", "train_h": "Train (h)"}
 
 
-def technique_of(condition: Condition) -> str:
-    """Return the technique that a condition's model stands for."""
-    return str(condition.first["model"].get("technique"))
+def technique_of(run_group: RunGroup) -> str:
+    """Return the technique that a run group's model stands for."""
+    return str(run_group.first["model"].get("technique"))
 
 
 def short_heading(values: Sequence[str]) -> str:
@@ -39,11 +39,11 @@ def wrap(text: str, width: int) -> str:
     return "\n".join(lines)
 
 
-def accuracy_comparison(conditions: Sequence[Condition]) -> Drawings:
+def accuracy_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return the models by top-1 with their intervals; a panel for each block of comparable recipes."""
-    blocks = blocks_of([condition for condition in conditions if MEASURES["top1"](condition).value is not None])
+    blocks = blocks_of([run_group for run_group in run_groups if MEASURES["top1"](run_group).value is not None])
     counts = [len(members) for members in blocks.values()]
-    cells = [MEASURES["top1"](condition) for members in blocks.values() for condition in members]
+    cells = [MEASURES["top1"](run_group) for members in blocks.values() for run_group in members]
     limits = view_limits(cells)
     figure = style.new_figure(max(style.SLIDE[1], sum(counts) * ROW + 0.7 * len(counts) + 1.0))
     axes = figure.subplots(len(counts), 1, sharex=True, squeeze=False, height_ratios=[count + 1.5 for count in counts])
@@ -52,19 +52,19 @@ def accuracy_comparison(conditions: Sequence[Condition]) -> Drawings:
         panel.set_title(short_heading(values), loc="left", fontsize=style.SMALL)
     axes[-1, 0].set_xlim(limits)
     axes[-1, 0].set_xlabel("Top-1 (%)")
-    shown = {technique_of(condition) for members in blocks.values() for condition in members}
+    shown = {technique_of(run_group) for members in blocks.values() for run_group in members}
     figure.legend(handles=technique_handles(shown), loc="outside right upper", frameon=False, title="Technique")
     apart = "Panels differ in data, steps, batch or augmentation and are not ranked together."
     style.add_footer(figure, [INTERVAL, apart + cut_note(cells, limits)])
     return [("accuracy_comparison", figure)]
 
 
-def draw_ranking(panel: Axes, members: Sequence[Condition], limits: Limits) -> None:
-    """Draw conditions as points with intervals, the most accurate on top."""
-    cells = {condition.runs: MEASURES["top1"](condition) for condition in members}
+def draw_ranking(panel: Axes, members: Sequence[RunGroup], limits: Limits) -> None:
+    """Draw run groups as points with intervals, the most accurate on top."""
+    cells = {run_group.runs: MEASURES["top1"](run_group) for run_group in members}
     ordered = sorted(members, key=lambda c: (cells[c.runs].value or 0.0, c.label))
-    for place, condition in enumerate(ordered):
-        draw_point(panel, cells[condition.runs], place, limits, style.technique_style(technique_of(condition)))
+    for place, run_group in enumerate(ordered):
+        draw_point(panel, cells[run_group.runs], place, limits, style.technique_style(technique_of(run_group)))
     panel.set_yticks(range(len(ordered)), [f"{c.label} [{len(c.runs)}]" for c in ordered], fontsize=style.SMALL)
     panel.set_ylim(-0.7, len(ordered) - 0.3)
 
@@ -79,9 +79,9 @@ def technique_handles(techniques: set[str]) -> list[Line2D]:
     return handles
 
 
-def architecture_comparison(conditions: Sequence[Condition]) -> Drawings:
+def architecture_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return the techniques by accuracy and cost: each network a point, each technique's mean a bar; a file a block."""
-    chosen = [condition for condition in conditions if by_technique.represents(condition)]
+    chosen = [run_group for run_group in run_groups if by_technique.represents(run_group)]
     drawings = []
     for index, (values, members) in enumerate(blocks_of(chosen).items(), start=1):
         name = "architecture_comparison" if index == 1 else f"architecture_comparison_{index}"
@@ -89,9 +89,9 @@ def architecture_comparison(conditions: Sequence[Condition]) -> Drawings:
     return drawings
 
 
-def draw_techniques(values: Sequence[str], members: Sequence[Condition]) -> Figure:
+def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
     """Draw one block: a panel for each measure, a row for each technique."""
-    names = style.known_order(technique_of(condition) for condition in members)[::-1]
+    names = style.known_order(technique_of(run_group) for run_group in members)[::-1]
     figure = style.new_figure(min(style.SLIDE[1], 2.4 + len(names)))
     axes = figure.subplots(1, len(PANELS), sharey=True, squeeze=False)[0]
     for panel, (key, title) in zip(axes, PANELS.items(), strict=True):
@@ -108,14 +108,14 @@ def draw_techniques(values: Sequence[str], members: Sequence[Condition]) -> Figu
     return figure
 
 
-def draw_technique(panel: Axes, members: Sequence[Condition], key: str, place: float, name: str) -> None:
+def draw_technique(panel: Axes, members: Sequence[RunGroup], key: str, place: float, name: str) -> None:
     """Draw a technique's networks as points around its mean in one panel."""
     colour, marker = style.technique_style(name)
     networks: dict[str, list[float]] = {}
-    for condition in members:
-        value = MEASURES[key](condition).value
+    for run_group in members:
+        value = MEASURES[key](run_group).value
         if value is not None:
-            networks.setdefault(condition.fingerprint or condition.label, []).append(value)
+            networks.setdefault(run_group.fingerprint or run_group.label, []).append(value)
     means = sorted(sum(values) / len(values) for values in networks.values())
     for index, mean in enumerate(means):
         shift = 0.0 if len(means) == 1 else 0.15 * ((2 * index % 5) - 2)

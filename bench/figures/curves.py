@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.run_groups import RANKED_TOGETHER, Condition, blocks_of
+from bench.analysis.run_groups import RANKED_TOGETHER, RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
 from bench.records import Row
@@ -56,10 +56,10 @@ def file_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.+=-]+", "_", text).strip("_")
 
 
-def training_curves(conditions: Sequence[Condition]) -> Drawings:
-    """Return all techniques in one figure, each technique with its models overlaid, and each condition by itself."""
+def training_curves(run_groups: Sequence[RunGroup]) -> Drawings:
+    """Return all techniques in one figure, each technique with its models overlaid, and each run group by itself."""
     drawings: Drawings = []
-    for index, (values, members) in enumerate(blocks_of(conditions, COMPARED).items(), start=1):
+    for index, (values, members) in enumerate(blocks_of(run_groups, COMPARED).items(), start=1):
         more = "" if index == 1 else f"_{index}"
         groups = by_technique(members)
         drawings.append((f"training_curves{more}", draw_overview(values, groups)))
@@ -67,45 +67,45 @@ def training_curves(conditions: Sequence[Condition]) -> Drawings:
             (f"training_curves_by_technique_{file_name(technique)}{more}", draw_overlay(values, technique, group))
             for technique, group in groups.items()
         ]
-    return [*drawings, *single_curves(conditions)]
+    return [*drawings, *single_curves(run_groups)]
 
 
-def single_curves(conditions: Sequence[Condition]) -> Drawings:
-    """Return a figure for each condition; those of one label are numbered."""
+def single_curves(run_groups: Sequence[RunGroup]) -> Drawings:
+    """Return a figure for each run group; those of one label are numbered."""
     names: dict[str, int] = defaultdict(int)
     drawings: Drawings = []
-    for condition in conditions:
-        stem = f"training_curves_{file_name(condition.label)}"
+    for run_group in run_groups:
+        stem = f"training_curves_{file_name(run_group.label)}"
         names[stem] += 1
         name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
-        drawings.append((name, draw_condition(condition)))
+        drawings.append((name, draw_condition(run_group)))
     return drawings
 
 
-def by_technique(conditions: Sequence[Condition]) -> dict[str, list[Condition]]:
-    """Return conditions by technique, in the order of the style."""
-    order = style.known_order(technique_of(condition) for condition in conditions)
-    return {name: [c for c in conditions if technique_of(c) == name] for name in order}
+def by_technique(run_groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
+    """Return run groups by technique, in the order of the style."""
+    order = style.known_order(technique_of(run_group) for run_group in run_groups)
+    return {name: [c for c in run_groups if technique_of(c) == name] for name in order}
 
 
-def draw_condition(condition: Condition) -> Figure:
-    """Draw one condition: loss and top-1, each on training and evaluation images."""
+def draw_condition(run_group: RunGroup) -> Figure:
+    """Draw one run group: loss and top-1, each on training and evaluation images."""
     figure = style.new_figure()
     axes = figure.subplots(1, len(MEASURES), squeeze=False)[0]
-    runs = [record.epochs for record in condition.records]
+    runs = [record.epochs for record in run_group.records]
     for panel, (key, title) in zip(axes, MEASURES.items(), strict=True):
         for part, (label, colour, dashes) in PARTS.items():
             draw_curve(panel, curve_of(runs, f"{part}_{key}"), colour, dashes, label)
         panel.set_xlabel("Epoch")
         panel.set_ylabel(title)
     axes[0].legend(frameon=False)
-    figure.suptitle(f"{condition.label} [{len(condition.runs)}]", x=0.01, ha="left")
-    heading = block_heading([condition.facets[name] for name in RANKED_TOGETHER]).english()
+    figure.suptitle(f"{run_group.label} [{len(run_group.runs)}]", x=0.01, ha="left")
+    heading = block_heading([run_group.facets[name] for name in RANKED_TOGETHER]).english()
     style.add_footer(figure, [heading, BAND, TRAINED])
     return figure
 
 
-def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[Condition]]) -> Figure:
+def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[RunGroup]]) -> Figure:
     """Draw the evaluation's top-1: a panel for each technique, its models in colour over all others in grey."""
     figure = style.new_figure()
     columns = min(3, len(groups))
@@ -114,8 +114,8 @@ def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[Condition
     for panel, (technique, members) in zip(axes.flat, groups.items(), strict=False):
         for curve in curves.values():
             panel.plot(curve.epochs, curve.mean, color="#dddddd", linewidth=0.8, zorder=1)
-        for condition, (colour, dashes) in zip(members, line_styles(members).values(), strict=True):
-            draw_curve(panel, curves[condition.runs], colour, dashes, count_label(condition), width=1.4)
+        for run_group, (colour, dashes) in zip(members, line_styles(members).values(), strict=True):
+            draw_curve(panel, curves[run_group.runs], colour, dashes, count_label(run_group), width=1.4)
         panel.set_title(style.technique_title(technique), loc="left")
         panel.set_ylim(bottom=0)
         panel.legend(framealpha=0.8, edgecolor="none", loc="lower right", fontsize=LEGEND, labelspacing=0.2)
@@ -127,18 +127,18 @@ def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[Condition
     return figure
 
 
-def draw_overlay(values: Sequence[str], technique: str, members: Sequence[Condition]) -> Figure:
-    """Draw a technique's conditions over each other: loss and top-1 in columns, training and evaluation in rows."""
+def draw_overlay(values: Sequence[str], technique: str, members: Sequence[RunGroup]) -> Figure:
+    """Draw a technique's run groups over each other: loss and top-1 in columns, training and evaluation in rows."""
     figure = style.new_figure()
     axes = figure.subplots(len(PARTS), len(MEASURES), sharex=True, squeeze=False)
     looks = line_styles(members)
-    for condition in members:
-        runs = [record.epochs for record in condition.records]
+    for run_group in members:
+        runs = [record.epochs for record in run_group.records]
         for row, (part, (label, _, _)) in enumerate(PARTS.items()):
             for column, (key, title) in enumerate(MEASURES.items()):
                 panel = axes[row, column]
                 curve = curve_of(runs, f"{part}_{key}")
-                draw_curve(panel, curve, *looks[condition.runs], overlay_label(condition, members), width=1.3)
+                draw_curve(panel, curve, *looks[run_group.runs], overlay_label(run_group, members), width=1.3)
                 panel.set_ylabel(f"{title}, {label}")
     for panel in axes[-1]:
         panel.set_xlabel("Epoch")
@@ -149,22 +149,22 @@ def draw_overlay(values: Sequence[str], technique: str, members: Sequence[Condit
     return figure
 
 
-def line_styles(members: Sequence[Condition]) -> Mapping[tuple[str, ...], tuple[str, str]]:
-    """Return a colour and a dash for each condition, no two alike up to 28 of them."""
+def line_styles(members: Sequence[RunGroup]) -> Mapping[tuple[str, ...], tuple[str, str]]:
+    """Return a colour and a dash for each run group, no two alike up to 28 of them."""
     count = len(style.CYCLE)
     return {
-        condition.runs: (style.CYCLE[index % count], style.DASHES[index // count % len(style.DASHES)])
-        for index, condition in enumerate(members)
+        run_group.runs: (style.CYCLE[index % count], style.DASHES[index // count % len(style.DASHES)])
+        for index, run_group in enumerate(members)
     }
 
 
-def overlay_label(condition: Condition, members: Sequence[Condition]) -> str:
-    """Return a condition's label with its runs, and below it batch and steps where those differ among the lines."""
+def overlay_label(run_group: RunGroup, members: Sequence[RunGroup]) -> str:
+    """Return a run group's label with its runs, and below it batch and steps where those differ among the lines."""
     differing = [name for name in ("batch", "steps") if len({member.facets[name] for member in members}) > 1]
-    more = ", ".join(f"{name} {condition.facets[name]}" for name in differing)
-    return f"{count_label(condition)}\n{more}" if more else count_label(condition)
+    more = ", ".join(f"{name} {run_group.facets[name]}" for name in differing)
+    return f"{count_label(run_group)}\n{more}" if more else count_label(run_group)
 
 
-def count_label(condition: Condition) -> str:
-    """Return a condition's label with the number of its runs."""
-    return f"{condition.label} [{len(condition.runs)}]"
+def count_label(run_group: RunGroup) -> str:
+    """Return a run group's label with the number of its runs."""
+    return f"{run_group.label} [{len(run_group.runs)}]"

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.pareto import pareto_front
-from bench.analysis.run_groups import Condition, blocks_of
+from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_handles, technique_of
 from bench.figures.intervals import Limits, cut_note, draw_interval, view_limits
@@ -22,21 +22,21 @@ FRONT = "Line and names: Pareto front, where no other model here is as accurate 
 MEANS = "Mean over seeds with the 95 % t-interval of top-1. Last epoch on the evaluation split."
 
 
-def efficiency_analysis(conditions: Sequence[Condition]) -> Drawings:
+def efficiency_analysis(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return accuracy against each cost with its Pareto front; a file for each block of comparable recipes."""
     drawings = []
-    scored = [condition for condition in conditions if MEASURES["top1"](condition).value is not None]
+    scored = [run_group for run_group in run_groups if MEASURES["top1"](run_group).value is not None]
     for index, (values, members) in enumerate(blocks_of(scored).items(), start=1):
         name = "efficiency_analysis" if index == 1 else f"efficiency_analysis_{index}"
         drawings.append((name, draw_costs(values, members)))
     return drawings
 
 
-def draw_costs(values: Sequence[str], members: Sequence[Condition]) -> Figure:
+def draw_costs(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
     """Draw one block: a panel for each cost."""
     figure = style.new_figure()
     axes = figure.subplots(1, len(COSTS), sharey=True, squeeze=False)[0]
-    scores = [MEASURES["top1"](condition) for condition in members]
+    scores = [MEASURES["top1"](run_group) for run_group in members]
     limits = view_limits(scores)
     fronts = []
     for panel, (key, title) in zip(axes, COSTS.items(), strict=True):
@@ -46,7 +46,7 @@ def draw_costs(values: Sequence[str], members: Sequence[Condition]) -> Figure:
         style.logarithmic(panel)
     axes[0].set_ylabel("Top-1 (%)")
     axes[0].set_ylim(limits)
-    handles = technique_handles({technique_of(condition) for condition in members})
+    handles = technique_handles({technique_of(run_group) for run_group in members})
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     style.add_footer(figure, [block_heading(values).english(), FRONT, MEANS + cut_note(scores, limits)])
     figure.draw_without_rendering()
@@ -63,25 +63,23 @@ def step_corners(points: Sequence[Point]) -> list[Point]:
     return corners
 
 
-def draw_cost(
-    panel: Axes, members: Sequence[Condition], key: str, limits: Limits
-) -> tuple[list[Labelled], list[Point]]:
+def draw_cost(panel: Axes, members: Sequence[RunGroup], key: str, limits: Limits) -> tuple[list[Labelled], list[Point]]:
     """Draw one panel and return the points on the front with their labels, and the others."""
     front: list[Labelled] = []
     others: list[Point] = []
-    cells = [(condition, MEASURES[key](condition), MEASURES["top1"](condition)) for condition in members]
+    cells = [(run_group, MEASURES[key](run_group), MEASURES["top1"](run_group)) for run_group in members]
     on_front = pareto_front([cost.value for _, cost, _ in cells], [score.value for _, _, score in cells])
-    for (condition, cost, score), best in zip(cells, on_front, strict=True):
+    for (run_group, cost, score), best in zip(cells, on_front, strict=True):
         if cost.value is None or score.value is None:
             continue
-        colour, marker = style.technique_style(technique_of(condition))
+        colour, marker = style.technique_style(technique_of(run_group))
         draw_interval(panel, score, cost.value, limits, colour, upright=True, width=1.4)
         panel.plot(
             [cost.value], [score.value], marker=marker, color=colour, markersize=9, markeredgecolor="white", zorder=3
         )
         point = (cost.value, score.value)
         if best:
-            front.append((point, condition.label))
+            front.append((point, run_group.label))
         else:
             others.append(point)
     front.sort()

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.cells import Block, Row, Table
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.accuracy import Drawings, wrap
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
@@ -23,15 +23,15 @@ VERDICTS: dict[str, tuple[str, str]] = {
     "not tested": (style.GREY, "X"),
 }
 ROW, HEADING = 0.42, 105
-LABEL, MOST_LINES = 42, 2
+LABEL, MAX_LINES = 42, 2
 COUNTED = "Runs of the arm in brackets; no bar: one run, or no spread. Last epoch on the evaluation split."
 
 
-def ablations(conditions: Sequence[Condition]) -> Drawings:
+def ablations(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return a forest plot of each ablation that has an arm with a difference."""
     drawings = []
     for name in ABLATIONS:
-        figure = draw_forest(TABLES[name](conditions, Options()))
+        figure = draw_forest(TABLES[name](run_groups, Options()))
         drawings += [(f"ablation_{name}", figure)] if figure is not None else []
     return drawings
 
@@ -97,7 +97,7 @@ def arm_label(row: Row) -> str:
     assert name is not None, "an arm has a name"
     count = f" [{int(n.value)}]" if n is not None and n.value is not None else ""
     lines = wrap(f"{name.english()}", LABEL).splitlines()
-    shown = lines if len(lines) <= MOST_LINES else [*lines[: MOST_LINES - 1], f"{lines[MOST_LINES - 1][: LABEL - 2]} …"]
+    shown = lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{lines[MAX_LINES - 1][: LABEL - 2]} …"]
     return "\n".join(shown) + count
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 from bench.figures import accuracy, curves, efficiency, forest, times
 from bench.figures.accuracy import Drawings
 
-FIGURES: dict[str, Callable[[Sequence[Condition]], Drawings]] = {
+FIGURES: dict[str, Callable[[Sequence[RunGroup]], Drawings]] = {
     "accuracy_comparison": accuracy.accuracy_comparison,
     "architecture_comparison": accuracy.architecture_comparison,
     "efficiency_analysis": efficiency.efficiency_analysis,

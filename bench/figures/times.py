@@ -6,30 +6,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.cells import Cell
-from bench.analysis.run_groups import Condition, blocks_of
+from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import ROW, Drawings
 from bench.tables.notes import block_heading
-from bench.tables.targets import COMPARED, TARGETS, condition_cells, sort_value, target_column
+from bench.tables.targets import COMPARED, TARGETS, group_cells, sort_value, target_column
 
 MARKERS = ("o", "s", "^", "D", "v", "p", "X", "*")
 MEANS = "Mean train time to the first evaluation at a target, with its 95 % t-interval; only where every run got there."
 COUNTED = "Start-up, evaluation and checkpoints are not counted. n in brackets. Recipes may differ."
 
 
-def time_to_accuracy(conditions: Sequence[Condition]) -> Drawings:
+def time_to_accuracy(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return the train minutes to each target as points; a file for each data set, split and machine."""
     drawings = []
-    for index, (values, members) in enumerate(blocks_of(conditions, COMPARED).items(), start=1):
+    for index, (values, members) in enumerate(blocks_of(run_groups, COMPARED).items(), start=1):
         figure = draw_times(values, members)
         name = "time_to_accuracy" if index == 1 else f"time_to_accuracy_{index}"
         drawings += [(name, figure)] if figure is not None else []
     return drawings
 
 
-def draw_times(values: Sequence[str], members: Sequence[Condition]) -> Figure | None:
-    """Draw one block: a row for each condition, a point for each target; None where all runs of none reached one."""
-    cells = {condition.runs: condition_cells(condition, TARGETS) for condition in members}
+def draw_times(values: Sequence[str], members: Sequence[RunGroup]) -> Figure | None:
+    """Draw one block: a row for each run group, a point for each target; None where all runs of none reached one."""
+    cells = {run_group.runs: group_cells(run_group, TARGETS) for run_group in members}
     reached = [t for t in TARGETS if any(row[target_column(t).key].value is not None for row in cells.values())]
     shown = [c for c in members if any(cell.value is not None for cell in cells[c.runs].values())]
     if not shown:

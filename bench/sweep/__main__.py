@@ -16,8 +16,8 @@ from pathlib import Path
 from bench.budget import data_sizes
 from bench.config import YAMLS
 from bench.data.datasets import data_root, find_folder
-from bench.sweep.backends.host import Host
-from bench.sweep.backends.locks import Claim
+from bench.sweep.backends.host import HostLocks
+from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.machine import Machine, find_machine, make_slots
 from bench.sweep.backends.tree import Launcher, compose
 from bench.sweep.progress import LiveView, TimeLeft, make_view
@@ -159,7 +159,7 @@ def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> in
     """Train what is not finished, report what failed, and return the exit code."""
     plan = usable(plan, prepare=True)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
-    machine, host = find_machine(), Host()
+    machine, host = find_machine(), HostLocks()
     several = len(candidates(plan.suite, machine, arguments.workers)) > 1
     left = any(not is_finished(run) for run in all_runs(plan))
     with ExitStack() as stack:
@@ -180,12 +180,12 @@ def all_runs(plan: Plan) -> tuple[PlannedRun, ...]:
     return (*(calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()), *plan.runs)
 
 
-def hold_alone(plan: Plan, machine: Machine, host: Host, stack: ExitStack) -> None:
+def hold_alone(plan: Plan, machine: Machine, host: HostLocks, stack: ExitStack) -> None:
     """Hold the suite and the whole machine for this sweep alone until the stack is closed.
 
     Waits for what other runs hold of the machine; raises BadInput when another sweep holds the suite.
     """
-    claim = Claim(plan.suite.folder / TIMING_LOCK)
+    claim = RunLock(plan.suite.folder / TIMING_LOCK)
     if not claim.acquire():
         raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
     stack.callback(claim.release)
@@ -193,7 +193,9 @@ def hold_alone(plan: Plan, machine: Machine, host: Host, stack: ExitStack) -> No
     host.keep_all(machine, lambda line: say([line]))
 
 
-def train(plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher, host: Host) -> list[Runner]:
+def train(
+    plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher, host: HostLocks
+) -> list[Runner]:
     """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
     slots = make_slots(outlook.machine, outlook.workers, plan.suite.processes)
     pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()

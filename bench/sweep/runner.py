@@ -9,8 +9,8 @@ from typing import Protocol
 
 from bench.engines.stopping import StopSignals
 from bench.records import CHECKPOINTS, FAILED, LOCK
-from bench.sweep.backends.host import Hold, Host
-from bench.sweep.backends.locks import Claim, claim_of, is_locked
+from bench.sweep.backends.host import CoreLock, HostLocks
+from bench.sweep.backends.locks import RunLock, is_locked, lock_of
 from bench.sweep.backends.machine import Slot
 from bench.sweep.backends.tree import Launcher, Tree, compose, free_port, show_command
 from bench.sweep.states import (
@@ -38,8 +38,8 @@ class Active:
     tree: Tree
     slot: Slot
     port: int
-    claim: Claim
-    hold: Hold
+    claim: RunLock
+    hold: CoreLock
     started: float
     resumed: bool
 
@@ -93,12 +93,12 @@ class Runner:
         *,
         retry: bool = False,
         launcher: Launcher = compose,
-        host: Host | None = None,
+        host: HostLocks | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the runs in the order of execution, where to train them, and what shows the progress."""
         self.suite, self.slots, self.view = suite, slots, view
-        self.launcher, self.host, self._now = launcher, host or Host(), now
+        self.launcher, self.host, self._now = launcher, host or HostLocks(), now
         finished = [run for run in runs if is_finished(run)]
         self.progress = Progress(waiting=[run for run in runs if run not in finished], finished=finished)
         self.stop = StopSignals()
@@ -158,7 +158,7 @@ class Runner:
         free = [slot for slot in self.slots if slot.index not in busy]
         while free and self.progress.waiting:
             run = self.progress.waiting.pop(0)
-            claim = claim_of(run.path)
+            claim = lock_of(run.path)
             if is_finished(run):
                 self.progress.finished.append(run)
             elif not claim.acquire():
@@ -166,7 +166,7 @@ class Runner:
             elif not self._settled(run, claim) and not self._place(run, claim, free):
                 break
 
-    def _place(self, run: PlannedRun, claim: Claim, free: list[Slot]) -> bool:
+    def _place(self, run: PlannedRun, claim: RunLock, free: list[Slot]) -> bool:
         """Start a claimed run in one of some slots, which is taken from them; tell whether others left one."""
         for slot in free:
             hold = self.host.take(slot)
@@ -182,7 +182,7 @@ class Runner:
             self.view.event(f"waiting: runs of other sweeps hold {places}")
         return False
 
-    def _settled(self, run: PlannedRun, claim: Claim) -> bool:
+    def _settled(self, run: PlannedRun, claim: RunLock) -> bool:
         """Tell whether a claimed run is not to be trained after all, and note why."""
         if is_locked(run.path / LOCK):
             self.progress.elsewhere.append(run)
@@ -204,7 +204,7 @@ class Runner:
             forget_failure(self.suite, run)
         return find_failure(self.suite, run)
 
-    def _start(self, run: PlannedRun, claim: Claim, slot: Slot, hold: Hold) -> bool:
+    def _start(self, run: PlannedRun, claim: RunLock, slot: Slot, hold: CoreLock) -> bool:
         """Start a run in a slot and return whether it runs; a command that cannot be started is a failure."""
         port = free_port([active.port for active in self.progress.active])
         command = self.launcher(run, slot, self.suite.processes, port)

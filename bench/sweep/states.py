@@ -8,7 +8,7 @@ from typing import Any, Literal
 from bench.budget import in_batches
 from bench.records import EPOCHS, FAILED, RunRecord, read_epochs, read_failure, read_json, read_run, to_json
 from bench.records import write_atomically as write_file
-from bench.sweep.backends.locks import is_trained
+from bench.sweep.backends.locks import is_running
 from bench.sweep.suite import PlannedRun, Suite
 from bench.util.errors import BadInput
 
@@ -96,7 +96,7 @@ def read_state(suite: Suite, run: PlannedRun) -> State:
     """Return how far a run is."""
     if is_finished(run):
         return "finished"
-    if is_trained(run.path):
+    if is_running(run.path):
         return "running"
     if find_failure(suite, run):
         return "failed"

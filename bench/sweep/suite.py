@@ -31,7 +31,7 @@ from bench.util.errors import BadInput, nearest, unknown
 # What the suite decides for each run, and by which of its keys.
 DECIDED = {"seed": "seeds", "experiment": "experiment", "runs": "runs", "threads": "workers"}
 DURATIONS = ("budget", "max_duration")
-MOST_SEED = 2**31 - 1
+MAX_SEED = 2**31 - 1
 
 
 class ModelEntry(Section):
@@ -75,8 +75,8 @@ class Suite(Section):
     @classmethod
     def _check_seeds(cls, seeds: list[int]) -> list[int]:
         """Refuse a seed twice or out of range."""
-        if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MOST_SEED for seed in seeds):
-            raise ValueError(f"allowed are distinct numbers from 0 to {MOST_SEED}")
+        if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MAX_SEED for seed in seeds):
+            raise ValueError(f"allowed are distinct numbers from 0 to {MAX_SEED}")
         return seeds
 
     @property

@@ -56,7 +56,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
     """Return the tables that were asked for, each with the lines on what it leaves out."""
     options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
-    tables = [TABLES[name](source.conditions, options) for name in arguments.names or TABLES]
+    tables = [TABLES[name](source.run_groups, options) for name in arguments.names or TABLES]
     return [
         replace(table, notes=(*table.notes, *(source.noise if has_times(table) else ()), *source.notes()))
         for table in tables

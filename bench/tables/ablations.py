@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.cells import Block, Phrase, Row, Table, missing, words
-from bench.analysis.run_groups import Condition, differing, option_values
+from bench.analysis.run_groups import RunGroup, differing, option_values
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, HEADLINE, block_items, columns_shown
@@ -39,11 +39,11 @@ class Arm:
         """Return the words that stand for the arm."""
         return self.label or " ".join([self.model, *(f"{key}={value}" for key, value in self.options.items())])
 
-    def matches(self, condition: Condition) -> bool:
-        """Tell whether a condition is this arm: the model with these options and its usual stem."""
+    def matches(self, run_group: RunGroup) -> bool:
+        """Tell whether a run group is this arm: the model with these options and its usual stem."""
         wanted = option_values(self.model, self.options)
-        found = option_values(condition.model, condition.spec["model"].get("options") or {})
-        return condition.model == self.model and found == wanted and not condition.spec["model"].get("stem")
+        found = option_values(run_group.model, run_group.spec["model"].get("options") or {})
+        return run_group.model == self.model and found == wanted and not run_group.spec["model"].get("stem")
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Ablation:
     arms: tuple[Arm, ...]
     stand_in: Arm | None = None
 
-    def bases(self, conditions: Sequence[Condition]) -> tuple[Arm, list[Condition]]:
-        """Return the base among some conditions: the arm that it is, and its runs."""
-        found = [condition for condition in conditions if self.base.matches(condition)]
+    def bases(self, run_groups: Sequence[RunGroup]) -> tuple[Arm, list[RunGroup]]:
+        """Return the base among some run groups: the arm that it is, and its runs."""
+        found = [run_group for run_group in run_groups if self.base.matches(run_group)]
         if found or self.stand_in is None:
             return self.base, found
-        instead = [condition for condition in conditions if self.stand_in.matches(condition)]
+        instead = [run_group for run_group in run_groups if self.stand_in.matches(run_group)]
         return (self.stand_in, instead) if instead else (self.base, [])
 
 
@@ -103,21 +103,21 @@ ABLATIONS: dict[str, Ablation] = {
 }
 
 
-def nearest_base(condition: Condition, bases: Sequence[Condition]) -> Condition | None:
-    """Return the base whose recipe differs least from a condition's; of several, the one with most runs."""
+def nearest_base(run_group: RunGroup, bases: Sequence[RunGroup]) -> RunGroup | None:
+    """Return the base whose recipe differs least from a run group's; of several, the one with most runs."""
     if not bases:
         return None
-    return min(bases, key=lambda base: (len(differing(base, condition)), -len(base.runs), base.runs))
+    return min(bases, key=lambda base: (len(differing(base, run_group)), -len(base.runs), base.runs))
 
 
-def named_ablation(name: str) -> Callable[[Sequence[Condition], m.Options], Table]:
+def named_ablation(name: str) -> Callable[[Sequence[RunGroup], m.Options], Table]:
     """Return the builder of one of the ablations above."""
 
-    def build(conditions: Sequence[Condition], options: m.Options) -> Table:
+    def build(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
         """Return the ablation's table: for each block of comparable recipes, its base, its arms, its noise floor."""
         ablation = ABLATIONS[name]
         blocks = []
-        for values, members in block_items(conditions, options):
+        for values, members in block_items(run_groups, options):
             heading = notes.block_heading(values) if values else None
             blocks += named_blocks(ablation, members, heading, options)
         return ablation_table(name, ablation.title, blocks, options)
@@ -126,28 +126,28 @@ def named_ablation(name: str) -> Callable[[Sequence[Condition], m.Options], Tabl
 
 
 def named_blocks(
-    ablation: Ablation, members: Sequence[Condition], heading: Phrase | None, options: m.Options
+    ablation: Ablation, members: Sequence[RunGroup], heading: Phrase | None, options: m.Options
 ) -> list[Block]:
-    """Return an ablation's block among comparable conditions, and that of its noise floor, where there are any."""
+    """Return an ablation's block among comparable run groups, and that of its noise floor, where there are any."""
     base_arm, bases = ablation.bases(members)
     arms_sought = [arm for arm in ablation.arms if arm != base_arm]
-    found = [(arm, [condition for condition in members if arm.matches(condition)]) for arm in arms_sought]
+    found = [(arm, [run_group for run_group in members if arm.matches(run_group)]) for arm in arms_sought]
     if not any(matching for _, matching in found):
         return []
-    arms = [(arm.name, condition) for arm, matching in found for condition in matching]
-    contrasts = [(label, condition, nearest_base(condition, bases)) for label, condition in arms]
+    arms = [(arm.name, run_group) for arm, matching in found for run_group in matching]
+    contrasts = [(label, run_group, nearest_base(run_group, bases)) for label, run_group in arms]
     used = [base for base in bases if any(base is chosen for _, _, chosen in contrasts)]
     absent = [arm.name for arm, matching in found if not matching and not arm.optional]
     absent = [*([] if bases else [base_arm.name]), *absent]
     rows = ablation_rows([(base_arm.name, base) for base in used], contrasts, options)
     rows += [Row({"arm": words("{}", name), "top1": missing("no finished run in this block")}) for name in absent]
-    everyone = [*used, *(condition for _, condition in arms)]
+    everyone = [*used, *(run_group for _, run_group in arms)]
     return [Block(heading, rows), *noise_block(everyone, options.paired)]
 
 
 def ablation_rows(
-    bases: Sequence[tuple[str, Condition]],
-    arms: Sequence[tuple[str, Condition, Condition | None]],
+    bases: Sequence[tuple[str, RunGroup]],
+    arms: Sequence[tuple[str, RunGroup, RunGroup | None]],
     options: m.Options,
     ablated: Sequence[str] = (),
 ) -> list[Row]:
@@ -156,16 +156,16 @@ def ablation_rows(
     rows = [
         Row({"arm": words("{}", label), "verdict": words("base"), **m.measure(base, shown)}) for label, base in bases
     ]
-    contrasts = contrasts_of([(base, condition) for _, condition, base in arms], options.paired)
-    for (label, condition, base), contrast in zip(arms, contrasts, strict=True):
-        cells = {"arm": words("{}", label), **m.measure(condition, shown), **contrast_cells(contrast)}
-        rows.append(Row(cells, arm_notes(condition, base, ablated)))
+    contrasts = contrasts_of([(base, run_group) for _, run_group, base in arms], options.paired)
+    for (label, run_group, base), contrast in zip(arms, contrasts, strict=True):
+        cells = {"arm": words("{}", label), **m.measure(run_group, shown), **contrast_cells(contrast)}
+        rows.append(Row(cells, arm_notes(run_group, base, ablated)))
     return rows
 
 
-def arm_notes(condition: Condition, base: Condition | None, ablated: Sequence[str]) -> tuple[Phrase, ...]:
+def arm_notes(run_group: RunGroup, base: RunGroup | None, ablated: Sequence[str]) -> tuple[Phrase, ...]:
     """Return the footnote on how an arm's recipe differs from its base's, beyond what is ablated."""
-    different = () if base is None else notes.recipe_notes(condition, base.facets, ignore=ablated)
+    different = () if base is None else notes.recipe_notes(run_group, base.facets, ignore=ablated)
     return (Phrase("its recipe differs from the base's: {}", different),) if different else ()
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
 from bench.analysis.pareto import pareto_front
-from bench.analysis.run_groups import RANKED_TOGETHER, Condition, blocks_of, common_facets
+from bench.analysis.run_groups import RANKED_TOGETHER, RunGroup, blocks_of, common_facets
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.health import has_band, health_notes
@@ -41,9 +41,9 @@ COST = (
 )
 
 
-def order(conditions: Sequence[Condition], by: str, ascending: bool) -> list[tuple[Condition, float | None]]:
-    """Return conditions with their values in a column, best first; those without one come last."""
-    scored = [(condition, m.MEASURES[by](condition).value) for condition in conditions]
+def order(run_groups: Sequence[RunGroup], by: str, ascending: bool) -> list[tuple[RunGroup, float | None]]:
+    """Return run groups with their values in a column, best first; those without one come last."""
+    scored = [(run_group, m.MEASURES[by](run_group).value) for run_group in run_groups]
     sign = 1 if ascending else -1
     return sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0].label))
 
@@ -70,7 +70,7 @@ def columns_shown(columns: Sequence[Column], options: m.Options) -> tuple[Column
 def ranked_table(
     name: str,
     title: str,
-    conditions: Sequence[Condition],
+    run_groups: Sequence[RunGroup],
     options: m.Options,
     columns: Sequence[Column],
     *,
@@ -78,37 +78,37 @@ def ranked_table(
     ascending: bool = False,
     remarks: Sequence[Phrase] = (),
 ) -> Table:
-    """Return a table of conditions, ranked by one column within each block of comparable recipes."""
+    """Return a table of run groups, ranked by one column within each block of comparable recipes."""
     shown = columns_shown(columns, options)
     has_column = [facet for facet in ("stem", "machine") if any(column.key == facet for column in shown)]
     ignore = [*has_column, *([] if options.allow_mixed else RANKED_TOGETHER)]
-    common, networks = common_facets(conditions), notes.network_notes(conditions)
+    common, networks = common_facets(run_groups), notes.network_notes(run_groups)
     blocks = []
-    for values, members in block_items(conditions, options):
+    for values, members in block_items(run_groups, options):
         ordered = order(members, by, ascending)
         places = ranks([score for _, score in ordered])
         rows = [
             Row(
-                {"rank": rank_cell(place, condition.runs), **m.measure(condition, shown)},
+                {"rank": rank_cell(place, run_group.runs), **m.measure(run_group, shown)},
                 (
-                    *notes.recipe_notes(condition, common, ignore),
-                    *networks.get(condition.runs, ()),
-                    *(health_notes(condition) if m.HEALTH in shown else ()),
+                    *notes.recipe_notes(run_group, common, ignore),
+                    *networks.get(run_group.runs, ()),
+                    *(health_notes(run_group) if m.HEALTH in shown else ()),
                 ),
             )
-            for (condition, _), place in zip(ordered, places, strict=True)
+            for (run_group, _), place in zip(ordered, places, strict=True)
         ]
         blocks.append(Block(notes.block_heading(values) if values else None, rows))
     below = [MIXED if options.allow_mixed else RANKS, *remarks, *([DIAGNOSTIC] if options.best else [])]
     return Table(name, Phrase(title), shown, blocks, (*below, notes.common_recipe(common, ignore)))
 
 
-def block_items(conditions: Sequence[Condition], options: m.Options) -> list[tuple[tuple[str, ...], list[Condition]]]:
+def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tuple[tuple[str, ...], list[RunGroup]]]:
     """Return the blocks of comparable recipes by their common facets; one block without facets if they may be mixed."""
-    return [((), list(conditions))] if options.allow_mixed else list(blocks_of(conditions).items())
+    return [((), list(run_groups))] if options.allow_mixed else list(blocks_of(run_groups).items())
 
 
-def comparison(conditions: Sequence[Condition], options: m.Options) -> Table:
+def comparison(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1.
 
     Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`).
@@ -116,20 +116,20 @@ def comparison(conditions: Sequence[Condition], options: m.Options) -> Table:
     return ranked_table(
         "comparison",
         "Comparison of models",
-        conditions,
+        run_groups,
         options,
-        (*COMPARISON, m.HEALTH) if has_band(conditions) else COMPARISON,
+        (*COMPARISON, m.HEALTH) if has_band(run_groups) else COMPARISON,
         by="top1",
         remarks=(HEADLINE, CONVENTIONS),
     )
 
 
-def efficiency(conditions: Sequence[Condition], options: m.Options) -> Table:
+def efficiency(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the models ranked by accuracy per million parameters, with what lies on which Pareto front."""
     table = ranked_table(
         "efficiency",
         "Efficiency",
-        conditions,
+        run_groups,
         options,
         EFFICIENCY,
         by="top1_per_m_params",
@@ -152,12 +152,12 @@ def with_fronts(block: Block) -> Block:
     return Block(block.heading, rows)
 
 
-def training_cost(conditions: Sequence[Condition], options: m.Options) -> Table:
+def training_cost(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return what each model's training cost: hours, device-hours, training PFLOP; the cheapest first."""
     return ranked_table(
         "training_cost",
         "Training cost",
-        conditions,
+        run_groups,
         options,
         COST,
         by="device_h",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.analysis.cells import Block, Column, Phrase, Row, Table, missing, words
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 from bench.tables import measures as m
 from bench.util.errors import BadInput
 
@@ -23,7 +23,7 @@ COMPONENTS = {
 READ_OFF = Phrase("Read off the built networks (python -m bench.zoo.components --update); one block stands for all.")
 
 
-def components(conditions: Sequence[Condition], options: m.Options) -> Table:
+def components(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the components of the two networks side by side; it needs no run. Raises BadInput without its file."""
     if not FACTS.is_file():
         raise BadInput(f"{FACTS.name}: is missing; make it with python -m bench.zoo.components --update")

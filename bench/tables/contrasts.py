@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, missing, number, words
-from bench.analysis.run_groups import Condition, network_groups, same_network
+from bench.analysis.run_groups import RunGroup, network_groups, same_network
 from bench.tables import measures as m
 
 ARM = m.column("arm", "Arm", kind="words")
@@ -49,7 +49,7 @@ class Samples:
         return stats.pooled_sd(self.base, self.arm)
 
 
-def samples_of(base: Condition, arm: Condition, pairs: bool) -> Samples | None:
+def samples_of(base: RunGroup, arm: RunGroup, pairs: bool) -> Samples | None:
     """Return the accuracies to compare, of the common seeds only when paired; None where one side has none."""
     a, b = base.by_seed("top1"), arm.by_seed("top1")
     common = sorted(set(a) & set(b))
@@ -60,7 +60,7 @@ def samples_of(base: Condition, arm: Condition, pairs: bool) -> Samples | None:
     return Samples([a[seed] for seed in first], [b[seed] for seed in second], tuple(runs))
 
 
-def contrasts_of(pairs: Sequence[tuple[Condition | None, Condition]], paired: bool) -> list[Contrast | None]:
+def contrasts_of(pairs: Sequence[tuple[RunGroup | None, RunGroup]], paired: bool) -> list[Contrast | None]:
     """Return the contrast of each (base, arm), with p adjusted after Holm over those that are different networks."""
     samples = [None if base is None else samples_of(base, arm, paired) for base, arm in pairs]
     same = [base is not None and same_network(base, arm) for base, arm in pairs]
@@ -100,21 +100,21 @@ def seeds_cell(contrast: Contrast) -> Cell:
     if contrast.sd is None:
         return missing("the spread is not known from one run an arm")
     seeds = stats.seeds_needed(contrast.difference.delta, contrast.sd, pairs=contrast.pairs)
-    return words("more than {}", stats.MOST_SEEDS) if seeds is None else number(seeds, contrast.runs)
+    return words("more than {}", stats.MAX_SEEDS) if seeds is None else number(seeds, contrast.runs)
 
 
-def noise_block(conditions: Sequence[Condition], paired: bool) -> list[Block]:
-    """Return a block with the differences between conditions that are one network: what difference means nothing."""
+def noise_block(run_groups: Sequence[RunGroup], paired: bool) -> list[Block]:
+    """Return a block with the differences between run groups that are one network: what difference means nothing."""
     rows = [
         noise_row(group[0], other, paired)
-        for group in network_groups(conditions)
+        for group in network_groups(run_groups)
         for other in group[1:]
         if other.label != group[0].label
     ]
     return [Block(NOISE, rows)] if rows else []
 
 
-def noise_row(one: Condition, other: Condition, paired: bool) -> Row:
+def noise_row(one: RunGroup, other: RunGroup, paired: bool) -> Row:
     """Return the difference between two names of one network, and what the spread of its seeds alone would give."""
     contrast = contrasts_of([(one, other)], paired)[0]
     cells = {ARM.key: words("{} − {}", other.label, one.label), **contrast_cells(contrast)}

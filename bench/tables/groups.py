@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from bench.analysis.cells import Block, Phrase, Table
 from bench.analysis.run_groups import (
     RANKED_TOGETHER,
-    Condition,
+    RunGroup,
     algorithm_texts,
     option_values,
     stem_of,
@@ -17,30 +17,30 @@ from bench.tables.ablations import ablation_rows, ablation_table, nearest_base
 
 # What the algorithms' table compares: the precision is declared apart from them, and is one of the deck's methods.
 ABLATED, PLAIN_PRECISION = ("algorithms", "precision"), "fp32"
-Key = Callable[[Condition], Hashable]
+Key = Callable[[RunGroup], Hashable]
 
 
-def groups_by(conditions: Sequence[Condition], but: Sequence[str], key: Key) -> list[list[Condition]]:
-    """Return the conditions that agree in a key and in all facets but some, in order of appearance."""
-    groups: dict[Hashable, list[Condition]] = defaultdict(list)
-    for condition in conditions:
-        facets = tuple(value for name, value in condition.facets.items() if name not in but)
-        groups[key(condition), facets].append(condition)
+def groups_by(run_groups: Sequence[RunGroup], but: Sequence[str], key: Key) -> list[list[RunGroup]]:
+    """Return the run groups that agree in a key and in all facets but some, in order of appearance."""
+    groups: dict[Hashable, list[RunGroup]] = defaultdict(list)
+    for run_group in run_groups:
+        facets = tuple(value for name, value in run_group.facets.items() if name not in but)
+        groups[key(run_group), facets].append(run_group)
     return list(groups.values())
 
 
-def group_heading(condition: Condition) -> Phrase:
+def group_heading(run_group: RunGroup) -> Phrase:
     """Return the heading of a block: the model, and what its rows have in common."""
-    recipe = notes.block_heading([condition.facets[name] for name in RANKED_TOGETHER])
-    return Phrase("{}; {}", (condition.model, recipe))
+    recipe = notes.block_heading([run_group.facets[name] for name in RANKED_TOGETHER])
+    return Phrase("{}; {}", (run_group.model, recipe))
 
 
-def stem_ablation(conditions: Sequence[Condition], options: m.Options) -> Table:
+def stem_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return, for each model trained with several stems by one recipe, the others against the ImageNet stem."""
     blocks = []
-    for group in groups_by(conditions, ("stem", "machine"), lambda c: (c.model, options_but_stem(c))):
-        bases = [condition for condition in group if stem_of(condition.spec) == "imagenet"]
-        arms = [condition for condition in group if condition not in bases]
+    for group in groups_by(run_groups, ("stem", "machine"), lambda c: (c.model, options_but_stem(c))):
+        bases = [run_group for run_group in group if stem_of(run_group.spec) == "imagenet"]
+        arms = [run_group for run_group in group if run_group not in bases]
         if bases and arms:
             labelled = [(f"stem {stem_of(arm.spec)}", arm, nearest_base(arm, bases)) for arm in arms]
             rows = ablation_rows([("stem imagenet", base) for base in bases], labelled, options, ablated=("stem",))
@@ -48,20 +48,20 @@ def stem_ablation(conditions: Sequence[Condition], options: m.Options) -> Table:
     return ablation_table("stem", "Stem: native resolution against ImageNet's", blocks, options)
 
 
-def options_but_stem(condition: Condition) -> str:
-    """Return a condition's builder options apart from the stem."""
-    options = option_values(condition.model, condition.spec["model"].get("options") or {})
+def options_but_stem(run_group: RunGroup) -> str:
+    """Return a run group's builder options apart from the stem."""
+    options = option_values(run_group.model, run_group.spec["model"].get("options") or {})
     return str(sorted((key, value) for key, value in options.items() if key != "stem"))
 
 
-def algorithms_ablation(conditions: Sequence[Condition], options: m.Options) -> Table:
+def algorithms_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return, for each model trained with several sets of algorithms by one recipe, each set against its base.
 
     Mixed precision counts as an algorithm. An arm's base is the nearest set that is more central: the empty one for
     single algorithms that were added, the full one for single ones that were left out. A block for each base.
     """
     blocks = []
-    for group in groups_by(conditions, (*ABLATED, "machine"), lambda c: c.label):
+    for group in groups_by(run_groups, (*ABLATED, "machine"), lambda c: c.label):
         for base, arms in arms_by_base(group):
             labelled = sorted(((set_difference(arm, base), arm, base) for arm in arms), key=lambda row: row[0])
             rows = ablation_rows([(set_name(base), base)], labelled, options, ablated=ABLATED)
@@ -69,42 +69,42 @@ def algorithms_ablation(conditions: Sequence[Condition], options: m.Options) -> 
     return ablation_table("algorithms", "Algorithms: added or left out", blocks, options)
 
 
-def set_of(condition: Condition) -> frozenset[str]:
-    """Return the algorithms of a condition in words, mixed precision among them."""
-    precision = condition.facets["precision"]
-    return frozenset(algorithm_texts(condition.spec).values()) | ({precision} - {PLAIN_PRECISION})
+def set_of(run_group: RunGroup) -> frozenset[str]:
+    """Return the algorithms of a run group in words, mixed precision among them."""
+    precision = run_group.facets["precision"]
+    return frozenset(algorithm_texts(run_group.spec).values()) | ({precision} - {PLAIN_PRECISION})
 
 
-def arms_by_base(group: Sequence[Condition]) -> list[tuple[Condition, list[Condition]]]:
-    """Return each condition that others are compared with, and those others."""
-    sets = {condition.runs: set_of(condition) for condition in group}
+def arms_by_base(group: Sequence[RunGroup]) -> list[tuple[RunGroup, list[RunGroup]]]:
+    """Return each run group that others are compared with, and those others."""
+    sets = {run_group.runs: set_of(run_group) for run_group in group}
 
-    def distance(one: Condition, other: Condition) -> int:
+    def distance(one: RunGroup, other: RunGroup) -> int:
         """Return in how many algorithms two sets differ."""
         return len(sets[one.runs] ^ sets[other.runs])
 
-    def centrality(condition: Condition) -> tuple[float, int, tuple[str, ...]]:
+    def centrality(run_group: RunGroup) -> tuple[float, int, tuple[str, ...]]:
         """Return how near a set is to all others (harmonic closeness); of equals, the smaller set comes first."""
-        near = sum(1 / max(distance(condition, other), 1) for other in group if other is not condition)
-        return -round(near, 9), len(sets[condition.runs]), condition.runs
+        near = sum(1 / max(distance(run_group, other), 1) for other in group if other is not run_group)
+        return -round(near, 9), len(sets[run_group.runs]), run_group.runs
 
-    children: dict[tuple[str, ...], tuple[Condition, list[Condition]]] = {}
-    for condition in sorted(group, key=lambda c: (len(sets[c.runs]), c.runs)):
-        central = [other for other in group if centrality(other) < centrality(condition)]
+    children: dict[tuple[str, ...], tuple[RunGroup, list[RunGroup]]] = {}
+    for run_group in sorted(group, key=lambda c: (len(sets[c.runs]), c.runs)):
+        central = [other for other in group if centrality(other) < centrality(run_group)]
         if central:
-            base = min(central, key=lambda other: (distance(condition, other), centrality(other)))
-            children.setdefault(base.runs, (base, []))[1].append(condition)
+            base = min(central, key=lambda other: (distance(run_group, other), centrality(other)))
+            children.setdefault(base.runs, (base, []))[1].append(run_group)
     return list(children.values())
 
 
-def set_name(condition: Condition) -> str:
+def set_name(run_group: RunGroup) -> str:
     """Return a set of algorithms in words."""
-    return ", ".join(sorted(set_of(condition))) or "none"
+    return ", ".join(sorted(set_of(run_group))) or "none"
 
 
-def set_difference(condition: Condition, base: Condition) -> str:
+def set_difference(run_group: RunGroup, base: RunGroup) -> str:
     """Return what a set of algorithms adds to the base's, and what it leaves out."""
-    ours, theirs = set_of(condition), set_of(base)
+    ours, theirs = set_of(run_group), set_of(base)
     return ", ".join(
         [*(f"+ {text}" for text in sorted(ours - theirs)), *(f"− {text}" for text in sorted(theirs - ours))]
     )

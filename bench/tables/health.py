@@ -5,33 +5,33 @@ from collections.abc import Sequence
 
 from bench.analysis.cells import Cell, Phrase
 from bench.analysis.health import Band, Mark, check_health, find_band
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 
 NO_WORDS = Cell(text=Phrase(""))
 # Worst first: what needs a look is said first.
 MARKS: tuple[Mark, ...] = ("suspicious", "low", "healthy")
 
 
-def has_band(conditions: Sequence[Condition]) -> bool:
-    """Tell whether any condition's model and recipe have a band."""
-    return any(find_band(condition.spec) is not None for condition in conditions)
+def has_band(run_groups: Sequence[RunGroup]) -> bool:
+    """Tell whether any run group's model and recipe have a band."""
+    return any(find_band(run_group.spec) is not None for run_group in run_groups)
 
 
-def health_cell(condition: Condition) -> Cell:
-    """Return the mark of a condition's runs, with their number where they differ; empty without a band."""
-    if find_band(condition.spec) is None:
+def health_cell(run_group: RunGroup) -> Cell:
+    """Return the mark of a run group's runs, with their number where they differ; empty without a band."""
+    if find_band(run_group.spec) is None:
         return NO_WORDS
-    counts = Counter(check_health(record).mark for record in condition.records)
+    counts = Counter(check_health(record).mark for record in run_group.records)
     found = [(mark, counts[mark]) for mark in MARKS if counts[mark]]
     if len(found) == 1:
         return Cell(text=Phrase(found[0][0]))
     parts = tuple(Phrase("{} {}", (number, Phrase(mark))) for mark, number in found)
-    return Cell(text=Phrase(", ".join(["{}"] * len(parts)), parts), runs=condition.runs)
+    return Cell(text=Phrase(", ".join(["{}"] * len(parts)), parts), runs=run_group.runs)
 
 
-def health_notes(condition: Condition) -> tuple[Phrase, ...]:
-    """Return the footnote on the band that a condition's runs are marked by, none without a band."""
-    band = find_band(condition.spec)
+def health_notes(run_group: RunGroup) -> tuple[Phrase, ...]:
+    """Return the footnote on the band that a run group's runs are marked by, none without a band."""
+    band = find_band(run_group.spec)
     return (band_note(band),) if band else ()
 
 

@@ -1,4 +1,4 @@
-"""The columns that several tables share, and how a condition fills them; the options of the command line."""
+"""The columns that several tables share, and how a run group fills them; the options of the command line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from bench.analysis.cells import (
     time_cell,
     words,
 )
-from bench.analysis.run_groups import Condition, stem_of
+from bench.analysis.run_groups import RunGroup, stem_of
 from bench.tables.health import health_cell
 
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
@@ -65,13 +65,13 @@ TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
 TIMES = frozenset({"train_h", "eval_h", "total_h", "device_h", "images_per_s", "top1_per_h"})
 
 
-def devices(condition: Condition) -> float:
-    """Return on how many devices a condition was trained: GPUs, or where there is none the share of one machine.
+def devices(run_group: RunGroup) -> float:
+    """Return on how many devices a run group was trained: GPUs, or where there is none the share of one machine.
 
     That share is threads / cores: runs that were trained side by side had the machine together, not each. Records of
     an older version know only the cores that a run was given.
     """
-    machine = condition.first.get("machine") or {}
+    machine = run_group.first.get("machine") or {}
     ranks = int(machine.get("world_size") or 1)
     cores = machine.get("host_cores") or machine.get("cores")
     if machine.get("device") != "cpu":
@@ -79,23 +79,23 @@ def devices(condition: Condition) -> float:
     return min(1.0, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else 1.0
 
 
-def machine_cell(condition: Condition) -> Cell:
-    """Return what trained a condition."""
-    if condition.facets["machine"] == "several":
+def machine_cell(run_group: RunGroup) -> Cell:
+    """Return what trained a run group."""
+    if run_group.facets["machine"] == "several":
         return missing("the runs were trained on several machines")
-    return words("{}", condition.facets["machine"])
+    return words("{}", run_group.facets["machine"])
 
 
-def checkpoint_cell(condition: Condition) -> Cell:
-    """Return what saving checkpoints took of a condition's runs, in per cent of their training time."""
-    saved, trained = condition.values("seconds.checkpoint"), condition.values("seconds.train")
+def checkpoint_cell(run_group: RunGroup) -> Cell:
+    """Return what saving checkpoints took of a run group's runs, in per cent of their training time."""
+    saved, trained = run_group.values("seconds.checkpoint"), run_group.values("seconds.train")
     runs = [run for run in saved if trained.get(run)]
     if not runs:
         return missing("'{}' was not recorded", "seconds.checkpoint")
     return number(100 * sum(saved[run] for run in runs) / sum(trained[run] for run in runs), runs)
 
 
-MEASURES: dict[str, Callable[[Condition], Cell]] = {
+MEASURES: dict[str, Callable[[RunGroup], Cell]] = {
     "model": lambda c: words("{}", c.label),
     "n": lambda c: number(len(c.runs), c.runs),
     "top1": lambda c: mean_cell(c, "top1"),
@@ -122,6 +122,6 @@ MEASURES: dict[str, Callable[[Condition], Cell]] = {
 }
 
 
-def measure(condition: Condition, columns: tuple[Column, ...]) -> dict[str, Cell]:
-    """Return a condition's cells in the columns that it can fill."""
-    return {column.key: MEASURES[column.key](condition) for column in columns if column.key in MEASURES}
+def measure(run_group: RunGroup, columns: tuple[Column, ...]) -> dict[str, Cell]:
+    """Return a run group's cells in the columns that it can fill."""
+    return {column.key: MEASURES[column.key](run_group) for column in columns if column.key in MEASURES}

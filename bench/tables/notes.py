@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.cells import Phrase
-from bench.analysis.run_groups import FACETS, RANKED_TOGETHER, Condition, network_groups
+from bench.analysis.run_groups import FACETS, RANKED_TOGETHER, RunGroup, network_groups
 
 Common = Mapping[str, str]
 
@@ -24,20 +24,20 @@ def joined(parts: Sequence[Phrase]) -> Phrase:
     return Phrase("; ".join(["{}"] * len(parts)), tuple(parts))
 
 
-def recipe_notes(condition: Condition, common: Common, ignore: Sequence[str] = ()) -> tuple[Phrase, ...]:
-    """Return one footnote on all facets in which a condition differs from the common recipe, or none."""
-    different = [name for name in FACETS if name not in ignore and condition.facets[name] != common[name]]
-    parts = [facet_note(name, condition.facets[name], common[name]) for name in different]
+def recipe_notes(run_group: RunGroup, common: Common, ignore: Sequence[str] = ()) -> tuple[Phrase, ...]:
+    """Return one footnote on all facets in which a run group differs from the common recipe, or none."""
+    different = [name for name in FACETS if name not in ignore and run_group.facets[name] != common[name]]
+    parts = [facet_note(name, run_group.facets[name], common[name]) for name in different]
     return (joined(parts),) if parts else ()
 
 
-def network_notes(conditions: Sequence[Condition]) -> dict[tuple[str, ...], tuple[Phrase, ...]]:
-    """Return, by a condition's runs, a footnote that names all labels of its network under the same recipe."""
+def network_notes(run_groups: Sequence[RunGroup]) -> dict[tuple[str, ...], tuple[Phrase, ...]]:
+    """Return, by a run group's runs, a footnote that names all labels of its network under the same recipe."""
     notes: dict[tuple[str, ...], tuple[Phrase, ...]] = {}
-    for group in network_groups(conditions):
-        labels = list(dict.fromkeys(condition.label for condition in group))
-        for condition in group if len(labels) > 1 else []:
-            notes[condition.runs] = (Phrase("the same network and recipe under the names {}", (", ".join(labels),)),)
+    for group in network_groups(run_groups):
+        labels = list(dict.fromkeys(run_group.label for run_group in group))
+        for run_group in group if len(labels) > 1 else []:
+            notes[run_group.runs] = (Phrase("the same network and recipe under the names {}", (", ".join(labels),)),)
     return notes
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from bench.analysis.cells import Table
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 from bench.tables import ablations, comparison, components, groups, targets, technique
 from bench.tables.measures import Options
 
-Builder = Callable[[Sequence[Condition], Options], Table]
+Builder = Callable[[Sequence[RunGroup], Options], Table]
 
 TABLES: dict[str, Builder] = {
     "comparison": comparison.comparison,

@@ -56,13 +56,13 @@ tbody th { text-align: left; font-weight: 600; padding-top: 0.7rem; white-space:
 </body>
 </html>
 """
-MOST_RUNS = 50
+MAX_RUNS = 50
 
 
 def tooltip(runs: Sequence[str]) -> str:
     """Return the runs behind a cell, one a line, the first 50 of them."""
-    more = [f"… ({len(runs)})"] if len(runs) > MOST_RUNS else []
-    return "\n".join([*runs[:MOST_RUNS], *more])
+    more = [f"… ({len(runs)})"] if len(runs) > MAX_RUNS else []
+    return "\n".join([*runs[:MAX_RUNS], *more])
 
 
 def side(page: Page, index: int) -> str:

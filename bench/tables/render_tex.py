@@ -36,7 +36,7 @@ SPECIAL = {
 }
 # More columns than these need the smaller type to fit into a text width of 17 cm.
 FEW_COLUMNS = 9
-MOST_LETTERS, LONG_WORDS = 60, r"p{0.4\textwidth}"
+MAX_LETTERS, LONG_WORDS = 60, r"p{0.4\textwidth}"
 NEEDS = "% \\usepackage{booktabs,graphicx}"
 # A table that is wider than the text is scaled down to it.
 FIT = r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%"
@@ -89,7 +89,7 @@ def column_type(page: Page, index: int) -> str:
     longest = max((len(row[index].text) for section in page.sections for row in section.rows), default=0)
     if not page.left[index]:
         return "r"
-    return LONG_WORDS if longest > MOST_LETTERS else "l"
+    return LONG_WORDS if longest > MAX_LETTERS else "l"
 
 
 def render_latex(page: Page) -> str:

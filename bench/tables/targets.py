@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
-from bench.analysis.run_groups import Condition, blocks_of, common_facets
+from bench.analysis.run_groups import RunGroup, blocks_of, common_facets
 from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
 from bench.tables import notes
@@ -38,40 +38,40 @@ def target_column(target: float) -> Column:
     return Column(f"minutes_to_{target:g}", Phrase("{} % (min)", (f"{target:g}",)), 2, "mean")
 
 
-def target_cell(condition: Condition, times: Sequence[float | None]) -> Cell:
-    """Return the mean time of a condition's runs to one target; without those that never got there it would mislead."""
-    if condition.facets["machine"] == "several":
+def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
+    """Return the mean time of a run group's runs to one target; without those that never got there it would mislead."""
+    if run_group.facets["machine"] == "several":
         return missing("the runs were trained on several machines")
     reached = [time for time in times if time is not None]
     if len(reached) < len(times):
         return missing(SOME, len(reached), len(times))
-    return from_estimate(stats.mean_interval(reached), condition.runs, MINUTE)
+    return from_estimate(stats.mean_interval(reached), run_group.runs, MINUTE)
 
 
-def condition_cells(condition: Condition, targets: Sequence[float]) -> dict[str, Cell]:
-    """Return the cells of a condition at each target."""
-    by_run = [first_times(record, targets) for record in condition.records]
+def group_cells(run_group: RunGroup, targets: Sequence[float]) -> dict[str, Cell]:
+    """Return the cells of a run group at each target."""
+    by_run = [first_times(record, targets) for record in run_group.records]
     return {
-        target_column(target).key: target_cell(condition, [times[index] for times in by_run])
+        target_column(target).key: target_cell(run_group, [times[index] for times in by_run])
         for index, target in enumerate(targets)
     }
 
 
 def was_reached(cell: Cell) -> bool:
-    """Tell whether at least one run of a condition reached the target of a cell."""
+    """Tell whether at least one run of a run group reached the target of a cell."""
     return cell.value is not None or (cell.why is not None and cell.why.template == SOME and cell.why.values[0] != 0)
 
 
-def time_to_accuracy(conditions: Sequence[Condition], options: m.Options) -> Table:
+def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the train time to each target that some run reached; the soonest at the highest target first."""
-    cells = {condition.runs: condition_cells(condition, TARGETS) for condition in conditions}
+    cells = {run_group.runs: group_cells(run_group, TARGETS) for run_group in run_groups}
     reached = [
         target for target in TARGETS if any(was_reached(row[target_column(target).key]) for row in cells.values())
     ]
     keys = [target_column(target).key for target in reversed(reached)]
-    common = common_facets(conditions)
+    common = common_facets(run_groups)
     blocks = []
-    for values, members in blocks_of(conditions, COMPARED).items():
+    for values, members in blocks_of(run_groups, COMPARED).items():
         ordered = sorted(members, key=lambda c: (*(sort_value(cells[c.runs][key]) for key in keys), c.label))
         rows = [
             Row(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
-from bench.analysis.run_groups import Condition
+from bench.analysis.run_groups import RunGroup
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MIXED, RANKS, block_items, rank_cell, ranks
@@ -40,18 +40,18 @@ COUNTED = Phrase(
 RECIPES = Phrase("The recipes of a technique's models may differ in what the comparison footnotes.")
 
 
-def represents(condition: Condition) -> bool:
-    """Tell whether a condition stands for its technique: a model of the zoo as the zoo defines it."""
-    return condition.model not in VARIANTS and condition.label == condition.model
+def represents(run_group: RunGroup) -> bool:
+    """Tell whether a run group stands for its technique: a model of the zoo as the zoo defines it."""
+    return run_group.model not in VARIANTS and run_group.label == run_group.model
 
 
-def by_technique(conditions: Sequence[Condition], options: m.Options) -> Table:
+def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the techniques ranked by the mean top-1 of their networks, within each block of comparable recipes."""
     blocks = []
-    for values, members in block_items([c for c in conditions if represents(c)], options):
-        groups: dict[str, list[Condition]] = defaultdict(list)
-        for condition in members:
-            groups[str(condition.first["model"].get("technique"))].append(condition)
+    for values, members in block_items([c for c in run_groups if represents(c)], options):
+        groups: dict[str, list[RunGroup]] = defaultdict(list)
+        for run_group in members:
+            groups[str(run_group.first["model"].get("technique"))].append(run_group)
         blocks.append(Block(notes.block_heading(values) if values else None, technique_rows(groups)))
     first = MIXED if options.allow_mixed else RANKS
     return Table(
@@ -59,7 +59,7 @@ def by_technique(conditions: Sequence[Condition], options: m.Options) -> Table:
     )
 
 
-def technique_rows(groups: dict[str, list[Condition]]) -> list[Row]:
+def technique_rows(groups: dict[str, list[RunGroup]]) -> list[Row]:
     """Return the rows of one block, ranked."""
     rows = [(members, technique_cells(technique, members)) for technique, members in groups.items()]
     rows.sort(key=lambda row: -(row[1]["top1"].value or 0.0))
@@ -70,17 +70,17 @@ def technique_rows(groups: dict[str, list[Condition]]) -> list[Row]:
     ]
 
 
-def member_names(members: Sequence[Condition]) -> str:
+def member_names(members: Sequence[RunGroup]) -> str:
     """Return the models that stand for a technique."""
-    return ", ".join(dict.fromkeys(condition.label for condition in members))
+    return ", ".join(dict.fromkeys(run_group.label for run_group in members))
 
 
-def technique_cells(technique: str, members: Sequence[Condition]) -> dict[str, Cell]:
+def technique_cells(technique: str, members: Sequence[RunGroup]) -> dict[str, Cell]:
     """Return the cells of one technique."""
-    networks: dict[str, list[Condition]] = defaultdict(list)
-    for condition in members:
-        networks[condition.fingerprint or condition.label].append(condition)
-    runs = [run for condition in members for run in condition.runs]
+    networks: dict[str, list[RunGroup]] = defaultdict(list)
+    for run_group in members:
+        networks[run_group.fingerprint or run_group.label].append(run_group)
+    runs = [run for run_group in members for run in run_group.runs]
     return {
         "technique": words(technique.replace("_", " ")),
         "top1": average(list(networks.values()), m.MEASURES["top1"]),
@@ -92,16 +92,16 @@ def technique_cells(technique: str, members: Sequence[Condition]) -> dict[str, C
     }
 
 
-def average_time(networks: Sequence[Sequence[Condition]]) -> Cell:
+def average_time(networks: Sequence[Sequence[RunGroup]]) -> Cell:
     """Return the mean train time; times of different machines are not averaged."""
-    if len({condition.facets["machine"] for network in networks for condition in network}) > 1:
+    if len({run_group.facets["machine"] for network in networks for run_group in network}) > 1:
         return missing("the runs were trained on several machines")
     return average(networks, m.MEASURES["train_h"])
 
 
-def average(networks: Sequence[Sequence[Condition]], score: Callable[[Condition], Cell]) -> Cell:
-    """Return the mean over networks of the mean over their conditions, with the lowest and the highest network."""
-    cells = [[score(condition) for condition in network] for network in networks]
+def average(networks: Sequence[Sequence[RunGroup]], score: Callable[[RunGroup], Cell]) -> Cell:
+    """Return the mean over networks of the mean over their run groups, with the lowest and the highest network."""
+    cells = [[score(run_group) for run_group in network] for network in networks]
     values = [[cell.value for cell in network if cell.value is not None] for network in cells]
     if not all(values):
         return missing("not known of every network")

@@ -28,7 +28,7 @@ LIGHT: dict[str, Any] = {
 
 
 def comparison(runs: Path) -> Table:
-    return TABLES["comparison"](make_source(read_runs(runs), str(runs)).conditions, Options())
+    return TABLES["comparison"](make_source(read_runs(runs), str(runs)).run_groups, Options())
 
 
 def only_row(table: Table) -> Row:

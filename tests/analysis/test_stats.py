@@ -136,7 +136,7 @@ def test_seeds_for_half_a_point(sd: float, expected: int) -> None:
 def test_seeds_needed_are_enough_and_not_too_many(delta: float, sd: float, pairs: bool) -> None:
     n = stats.seeds_needed(delta, sd, pairs=pairs)
     if n is None:
-        assert stats.power_of_test(delta, sd, stats.MOST_SEEDS, pairs=pairs) < stats.POWER
+        assert stats.power_of_test(delta, sd, stats.MAX_SEEDS, pairs=pairs) < stats.POWER
     else:
         assert stats.power_of_test(delta, sd, n, pairs=pairs) >= stats.POWER
         assert n == 2 or stats.power_of_test(delta, sd, n - 1, pairs=pairs) < stats.POWER

@@ -69,8 +69,8 @@ def test_an_online_run_gives_the_record_of_its_directory(tmp_path: Path) -> None
     assert (online.run_id, online.seed, online.model, online.finished) == (local.run_id, 3, "resnet_20", True)
     assert online.epochs == local.epochs
     assert first_times(online, (40.0, 60.0)) == first_times(local, (40.0, 60.0))
-    condition = make_source([online], "online").conditions[0]
-    assert condition.values("top1") == {online.run_id: local.result["top1"]}  # type: ignore[index]
+    run_group = make_source([online], "online").run_groups[0]
+    assert run_group.values("top1") == {online.run_id: local.result["top1"]}  # type: ignore[index]
     assert online.result is not None
     assert online.result["recipe"] == path.name.split("-")[-2]
 

@@ -26,8 +26,8 @@ from bench.engines.checkpoints import (
     list_checkpoints,
     newest_valid,
     prune,
+    quarantine,
     read_checkpoint,
-    set_aside,
     sha256,
     sweep,
     to_plain,
@@ -337,7 +337,7 @@ def test_only_the_newest_are_kept(tmp_path: Path) -> None:
 
 def test_a_refused_checkpoint_is_set_aside_and_not_counted(tmp_path: Path) -> None:
     newest = pair(tmp_path)
-    set_aside(newest)
+    quarantine(newest)
     assert [p.name for p in list_checkpoints(tmp_path)] == [file_name(1, 10)]
     assert newest.with_name(newest.name + ".refused").is_file()
     prune(tmp_path, 1)

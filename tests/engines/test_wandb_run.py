@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.engines.wandb_run import EVERY, MOST_ID, is_logged, run_id
+from bench.engines.wandb_run import EVERY, MAX_ID, is_logged, run_id
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ def test_ids_are_short_and_stay_apart() -> None:
     assert run_id("deck", "resnet_20-0123-s0") == "deck-resnet_20-0123-s0"
     ids = {run_id("e" * 200, f"run-s{seed}") for seed in range(3)}
     assert len(ids) == 3
-    assert {len(name) for name in ids} == {MOST_ID}
+    assert {len(name) for name in ids} == {MAX_ID}

@@ -34,7 +34,7 @@ POINTS = st.lists(st.tuples(COORDINATE, COORDINATE), min_size=1, max_size=25)
 
 def draw(runs: Path, name: str) -> dict[str, Figure]:
     with style.styled():
-        figures = dict(FIGURES[name](make_source(read_runs(runs), str(runs)).conditions))
+        figures = dict(FIGURES[name](make_source(read_runs(runs), str(runs)).run_groups))
         for figure in figures.values():
             figure.draw_without_rendering()
     return figures
@@ -114,8 +114,8 @@ def test_a_curve_is_the_mean_and_range_of_the_runs() -> None:
 
 def test_the_curve_ends_where_the_result_says(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "resnet_20", top1=66.5)
-    (condition,) = make_source(read_runs(tmp_path), "").conditions
-    curve = curves.curve_of([record.epochs for record in condition.records], "eval_top1")
+    (run_group,) = make_source(read_runs(tmp_path), "").run_groups
+    curve = curves.curve_of([record.epochs for record in run_group.records], "eval_top1")
     assert curve.mean[-1] == 66.5
     assert {"training_curves", "training_curves_resnet_20"} <= set(draw(tmp_path, "training_curves"))
 

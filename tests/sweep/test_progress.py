@@ -12,8 +12,8 @@ from bench.analysis.sources import noise_floors
 from bench.config import YAMLS
 from bench.records import NOISE_FLOOR, read_run
 from bench.sweep.__main__ import main
-from bench.sweep.backends.host import Hold
-from bench.sweep.backends.locks import Claim, claim_of, is_trained
+from bench.sweep.backends.host import CoreLock
+from bench.sweep.backends.locks import RunLock, is_running, lock_of
 from bench.sweep.backends.machine import Slot
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
 from bench.sweep.runner import Active, Progress
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("small")
 
 
 def active(run: PlannedRun, started: float) -> Active:
-    return Active(run, None, Slot(0, (0,), (), 1), 20_000, claim_of(run.path), Hold(), started, False)  # type: ignore[arg-type]
+    return Active(run, None, Slot(0, (0,), (), 1), 20_000, lock_of(run.path), CoreLock(), started, False)  # type: ignore[arg-type]
 
 
 def write_row(run: PlannedRun, batch: int) -> None:
@@ -94,7 +94,7 @@ def test_the_status_tells_each_state(write_suite: WriteSuite, capsys: pytest.Cap
     path = write_suite(seeds=[0, 1])
     plan = expand(path)
     write_row(plan.runs[0], 3)
-    held = claim_of(plan.runs[1].path)
+    held = lock_of(plan.runs[1].path)
     assert held.acquire()
     plan.runs[2].path.mkdir(parents=True)
     (plan.runs[2].path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
@@ -130,12 +130,12 @@ def test_the_status_without_a_suite_is_that_of_every_declared_one(
 
 
 def test_a_claim_is_exclusive_and_can_be_had_again(tmp_path: Path) -> None:
-    one, two = Claim(tmp_path / "locks/a.lock"), Claim(tmp_path / "locks/a.lock")
+    one, two = RunLock(tmp_path / "locks/a.lock"), RunLock(tmp_path / "locks/a.lock")
     assert one.acquire()
     assert not two.acquire()
-    assert is_trained(tmp_path / "a")
+    assert is_running(tmp_path / "a")
     one.release()
-    assert not is_trained(tmp_path / "a")
+    assert not is_running(tmp_path / "a")
     assert two.acquire()
     two.release()
 
@@ -223,7 +223,7 @@ def test_a_suite_for_timing_is_trained_by_one_sweep(
     write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = timing_suite(write_suite)
-    held = Claim(expand(path).suite.folder / "timing.lock")
+    held = RunLock(expand(path).suite.folder / "timing.lock")
     assert held.acquire()
     assert run_driver(path, monkeypatch) == 2
     assert "another sweep trains this suite" in capsys.readouterr().err

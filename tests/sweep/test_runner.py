@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from bench.sweep.__main__ import main
-from bench.sweep.backends.locks import claim_of
+from bench.sweep.backends.locks import lock_of
 from bench.sweep.backends.machine import Slot, usable_cores
 from bench.sweep.backends.tree import Tree
 from bench.sweep.progress import PlainView, TimeLeft
@@ -71,11 +71,11 @@ def start_driver(path: Path, *words: str, host: Path | None = None, **fake: str)
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)  # type: ignore[call-overload]
 
 
-def wait_for(condition: object, seconds: float = 60) -> None:
+def wait_for(run_group: object, seconds: float = 60) -> None:
     """Wait until a condition holds."""
-    assert callable(condition)
+    assert callable(run_group)
     end = time.monotonic() + seconds
-    while not condition():
+    while not run_group():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
 
@@ -278,7 +278,7 @@ def test_a_killed_sweep_leaves_its_runs_to_themselves_and_the_next_waits_for_the
 
 def test_a_run_keeps_its_claim_when_its_sweep_is_gone(write_suite: WriteSuite, tmp_path: Path) -> None:
     run = expand(write_suite()).runs[0]
-    claim, other = claim_of(run.path), claim_of(run.path)
+    claim, other = lock_of(run.path), lock_of(run.path)
     assert claim.acquire()
     slot = Slot(0, usable_cores()[:1], (), 1)
     tree = Tree([sys.executable, "-c", "import time; time.sleep(60)"], slot, tmp_path / "log", [claim.handle])

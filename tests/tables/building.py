@@ -12,7 +12,7 @@ from bench.tables.registry import TABLES
 
 def build(runs: Path, name: str, **options: Any) -> Table:
     """Return the named table of the runs below a folder."""
-    return TABLES[name](make_source(read_runs(runs), str(runs)).conditions, Options(**options))
+    return TABLES[name](make_source(read_runs(runs), str(runs)).run_groups, Options(**options))
 
 
 def rows_of(table: Table, key: str = "model") -> dict[str, Row]:

@@ -26,10 +26,10 @@ def test_the_same_network_is_found_under_its_names(ablation_runs: Path) -> None:
 
 def test_ablation_verdicts_are_those_of_welch_and_holm(ablation_runs: Path) -> None:
     table = build(ablation_runs, "eca_kernel")
-    conditions = {c.model: c for c in make_source(read_runs(ablation_runs), "").conditions}
-    base = list(conditions["resnet_20"].values("top1").values())
+    run_groups = {c.model: c for c in make_source(read_runs(ablation_runs), "").run_groups}
+    base = list(run_groups["resnet_20"].values("top1").values())
     arms = ["ecanet20_adaptive", "ecanet20_fixed_k3", "ecanet20_fixed_k5"]
-    tests = [stats.welch(base, list(conditions[name].values("top1").values())) for name in arms]
+    tests = [stats.welch(base, list(run_groups[name].values("top1").values())) for name in arms]
     adjusted = stats.holm([test.p for test in tests])
     for name, test, p in zip(arms, tests, adjusted, strict=True):
         cells = rows_of(table, "arm")[name].cells
@@ -103,8 +103,8 @@ def test_the_alias_stands_in_for_a_base_without_runs(tmp_path: Path) -> None:
 
 
 def test_pairs_are_made_by_seed(ablation_runs: Path) -> None:
-    conditions = {c.model: c for c in make_source(read_runs(ablation_runs), "").conditions}
-    base, arm = (conditions[name].by_seed("top1") for name in ("resnet_20", "ecanet20_fixed_k5"))
+    run_groups = {c.model: c for c in make_source(read_runs(ablation_runs), "").run_groups}
+    base, arm = (run_groups[name].by_seed("top1") for name in ("resnet_20", "ecanet20_fixed_k5"))
     expected = stats.paired([base[seed] for seed in range(3)], [arm[seed] for seed in range(3)])
     cells = rows_of(build(ablation_runs, "eca_kernel", paired=True), "arm")["ecanet20_fixed_k5"].cells
     assert (cells["delta"].low, cells["delta"].high) == pytest.approx((expected.low, expected.high))

@@ -141,7 +141,7 @@ def test_a_seed_run_twice_counts_once(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "resnet_20", 1)
     again = write_fake_run(tmp_path, "resnet_20", 1, experiment="repeated")
     source = make_source(read_runs(tmp_path), str(tmp_path))
-    assert [len(condition.runs) for condition in source.conditions] == [2]
+    assert [len(run_group.runs) for run_group in source.run_groups] == [2]
     assert source.repeated == [f"repeated/{again.name}"]
 
 
@@ -151,16 +151,16 @@ def test_another_network_under_the_same_recipe_is_another_row(tmp_path: Path) ->
     result = json.loads((path / RESULT).read_text())
     result["model"]["fingerprint"] = "changed"
     (path / RESULT).write_text(json.dumps(result))
-    conditions, _ = group_runs(read_runs(tmp_path))
-    assert [len(condition.runs) for condition in conditions] == [1, 1]
+    run_groups, _ = group_runs(read_runs(tmp_path))
+    assert [len(run_group.runs) for run_group in run_groups] == [1, 1]
 
 
 def test_runs_limited_by_time_are_grouped_by_their_duration(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "resnet_20", 0, max_duration="600sec")
     training = {"steps": 99, "samples": 99 * 2048, "flops": 1, "epochs": 4}
     write_fake_run(tmp_path, "resnet_20", 1, max_duration="600sec", result={"training": training})
-    (condition,), _ = group_runs(read_runs(tmp_path))
-    assert condition.facets["steps"] == "600sec"
+    (run_group,), _ = group_runs(read_runs(tmp_path))
+    assert run_group.facets["steps"] == "600sec"
 
 
 def test_times_of_several_machines_are_not_averaged(tmp_path: Path) -> None:

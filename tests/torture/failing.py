@@ -8,7 +8,7 @@ def run() -> int:
     """Train with a step that fails on rank 1."""
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     from bench.data import loader
-    from bench.engines.stopping import finally_deaf
+    from bench.engines.stopping import ignore_sigterm
     from bench.train import main
     from bench.util.cli import run_command
 
@@ -21,7 +21,7 @@ def run() -> int:
         reseed(seed, step, rank)
 
     loader.reseed = failing_reseed
-    return finally_deaf(run_command(main))
+    return ignore_sigterm(run_command(main))
 
 
 if __name__ == "__main__":

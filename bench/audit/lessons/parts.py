@@ -9,7 +9,7 @@ from bench.audit.wording import listed
 
 Judgements = Sequence[Judgement]
 Lesson = Callable[[Judgements, Evidence], str | None]
-MOST_ROWS = 8
+MAX_ROWS = 8
 
 
 def column_of(judgements: Judgements, table: str, *metrics: str) -> list[Judgement]:
@@ -33,7 +33,7 @@ def worst(judgements: Judgements, heading: str, unit: str) -> str:
     ordered = sorted(judgements, key=ratio, reverse=True)
     rows = [
         [code(j.claim.row), cell(j.claim.text), cell(j.claim.show(j.evidence or 0.0)), f"{ratio(j):.2f} ×"]
-        for j in ordered[:MOST_ROWS]
+        for j in ordered[:MAX_ROWS]
     ]
-    more = f"\n\n… and {len(ordered) - MOST_ROWS} more below." if len(ordered) > MOST_ROWS else ""
+    more = f"\n\n… and {len(ordered) - MAX_ROWS} more below." if len(ordered) > MAX_ROWS else ""
     return table_of(["Row", f"claimed ({unit})", f"{heading} ({unit})", "apart"], rows, numeric=(1, 2, 3)) + more

@@ -6,14 +6,14 @@ from composer.utils import dist
 from torch import nn
 
 
-def share_buffers(model: nn.Module) -> None:
+def broadcast_buffers(model: nn.Module) -> None:
     """Give every rank the first one's buffers (the batch norms' running statistics); every rank must call it."""
     if dist.get_world_size() > 1:
         for _, buffer in sorted(model.named_buffers()):
             dist.broadcast(buffer, src=0)
 
 
-class OneModel(Callback):
+class BroadcastBuffers(Callback):
     """Share the buffers before each evaluation.
 
     DDP shares them before each training step, but each rank then moves its own by its own part of the batch, and an
@@ -22,4 +22,4 @@ class OneModel(Callback):
 
     def eval_start(self, state: State, logger: Logger) -> None:
         """Share the buffers of the weights that are about to be evaluated, which algorithms have put in place."""
-        share_buffers(state.model)
+        broadcast_buffers(state.model)

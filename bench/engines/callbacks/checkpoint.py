@@ -14,7 +14,7 @@ from composer.utils import dist
 
 from bench.engines.checkpoints import Content, file_name, list_checkpoints, prune, write_checkpoint
 from bench.engines.clock import Clock
-from bench.engines.snapshot import bare, is_finite, take
+from bench.engines.snapshot import is_finite, take, unwrap_model
 from bench.engines.stopping import AGAIN, Diverged, Interrupted, RunStopped, StopSignals
 from bench.spec import CheckpointSection
 
@@ -105,7 +105,7 @@ class CheckpointCallback(Callback):
         """Write a checkpoint; every rank must call it. Raises RunStopped on every rank if the disk refuses."""
         phase = self.clock.switch("checkpoint")
         # Batch statistics are each process's own: one alone may hold a NaN, and all have to stop for it.
-        (broken,) = self._agree(state, not is_finite(bare(state.model)))
+        (broken,) = self._agree(state, not is_finite(unwrap_model(state.model)))
         if broken:
             raise self._diverged(state)
         when = state.timestamp

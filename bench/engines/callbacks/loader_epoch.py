@@ -12,7 +12,7 @@ class HasEpoch(Protocol):
     epoch: int
 
 
-class EpochOrder(Callback):
+class SetLoaderEpoch(Callback):
     """Set the loader's epoch at the start of training, also of a resumed one, and of every epoch."""
 
     def __init__(self, loader: HasEpoch) -> None:

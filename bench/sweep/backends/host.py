@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.sweep.backends.locks import Claim
+from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.machine import Machine, Slot, driver_lists
 from bench.util.errors import BadInput
 
@@ -19,7 +19,7 @@ VARIABLE = "BENCH_LOCKS"
 
 
 @dataclass
-class Hold:
+class CoreLock:
     """Open files whose locks are held, by this process and by each that inherited them."""
 
     handles: tuple[int, ...] = ()
@@ -31,15 +31,15 @@ class Hold:
         self.handles = ()
 
 
-class Host:
+class HostLocks:
     """The cores and GPUs of this host, to be taken for a run or all at once for a whole suite."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """Take the folder of the locks; the environment or the system names it if it is left out."""
         self.folder = folder or lock_folder()
-        self._kept: list[Claim] = []
+        self._kept: list[RunLock] = []
 
-    def take(self, slot: Slot) -> Hold | None:
+    def take(self, slot: Slot) -> CoreLock | None:
         """Lock a slot for one run, None when others hold a part of it; runs of a suite that holds all share its locks.
 
         What is returned is to be released by itself, whether or not the suite holds the host.
@@ -70,9 +70,9 @@ class Host:
         release_all(self._kept)
         self._kept = []
 
-    def _claim(self, name: str) -> Claim:
+    def _claim(self, name: str) -> RunLock:
         """Return the claim on a core or GPU."""
-        return Claim(self.folder / f"{name.replace(' ', '-').replace('/', '_')}.lock")
+        return RunLock(self.folder / f"{name.replace(' ', '-').replace('/', '_')}.lock")
 
 
 def lock_folder() -> Path:
@@ -100,12 +100,12 @@ def everything(machine: Machine) -> list[str]:
     return sorted([*(f"core {core}" for core in cores), *(f"GPU {gpu}" for gpu in {*machine.gpus, *driver_lists()})])
 
 
-def hold_again(claims: Iterable[Claim]) -> Hold:
+def hold_again(claims: Iterable[RunLock]) -> CoreLock:
     """Return a hold on claims that outlives their release: a lock is held until the last copy of its file is closed."""
-    return Hold(tuple(os.dup(claim.handle) for claim in claims))
+    return CoreLock(tuple(os.dup(claim.handle) for claim in claims))
 
 
-def release_all(claims: Iterable[Claim]) -> None:
+def release_all(claims: Iterable[RunLock]) -> None:
     """Give claims back."""
     for claim in claims:
         claim.release()

@@ -15,7 +15,7 @@ from bench.util.errors import BadInput
 LOCKS = "locks"
 
 
-class Claim:
+class RunLock:
     """An exclusive claim on a file, held from `acquire` to `release` and by every process that inherited it."""
 
     def __init__(self, path: Path) -> None:
@@ -71,9 +71,9 @@ def try_lock(handle: int) -> bool:
     return True
 
 
-def claim_of(run: Path) -> Claim:
+def lock_of(run: Path) -> RunLock:
     """Return the claim on the run in a directory."""
-    return Claim(run.parent / LOCKS / f"{run.name}.lock")
+    return RunLock(run.parent / LOCKS / f"{run.name}.lock")
 
 
 def is_locked(path: Path) -> bool:
@@ -88,10 +88,10 @@ def is_locked(path: Path) -> bool:
         os.close(handle)
 
 
-def is_trained(run: Path) -> bool:
+def is_running(run: Path) -> bool:
     """Tell whether some process trains the run in a directory or is about to.
 
     The run's own lock is looked at only when no sweep has the claim: looking takes it for a moment, and a training
     process that a sweep has started must not find it taken.
     """
-    return is_locked(claim_of(run).path) or is_locked(run / LOCK)
+    return is_locked(lock_of(run).path) or is_locked(run / LOCK)

@@ -23,7 +23,7 @@ from bench.util.errors import BadInput
 REPOSITORY = Path(__file__).resolve().parents[3]
 SECONDS_EACH = 2.0
 # Large batches would take minutes for the few steps that are measured, and are hardly faster an image.
-MOST_CPU_BATCH = 128
+MAX_CPU_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def make_task(spec: RunSpec, processes: int, gpu: bool) -> Task:
         model=spec.model.name,
         stem=spec.model.stem,
         options=dict(spec.model.options),
-        batch=share if gpu else min(share, MOST_CPU_BATCH),
+        batch=share if gpu else min(share, MAX_CPU_BATCH),
         precision=spec.precision,
         channels_last="channels_last" in spec.algorithms,
         gpu=gpu,

@@ -10,7 +10,7 @@ import pytest
 
 from bench.sweep.__main__ import main
 from bench.sweep.backends import host as h
-from bench.sweep.backends.host import Host, everything, lock_folder, names_of
+from bench.sweep.backends.host import HostLocks, everything, lock_folder, names_of
 from bench.sweep.backends.machine import Machine, Slot, usable_cores
 from bench.sweep.backends.tree import Tree
 from bench.sweep.suite import PlannedRun
@@ -24,7 +24,7 @@ WHOLE = Slot(0, usable_cores(), (), 1)
 
 
 def test_a_slot_is_free_only_if_all_of_it_is() -> None:
-    one, other = Host(), Host()
+    one, other = HostLocks(), HostLocks()
     held = one.take(Slot(0, (1,), (), 1))
     assert held is not None
     assert other.take(Slot(0, (0, 1), (), 2)) is None
@@ -46,7 +46,7 @@ def test_runs_on_gpus_lock_these_and_a_suite_for_timing_locks_everything(monkeyp
 
 
 def test_a_run_keeps_its_cores_when_its_sweep_is_gone(tmp_path: Path) -> None:
-    held, other = Host().take(WHOLE), Host()
+    held, other = HostLocks().take(WHOLE), HostLocks()
     assert held is not None
     tree = Tree([sys.executable, "-ISc", "import time; time.sleep(60)"], WHOLE, tmp_path / "log", held.handles)
     held.release()
@@ -64,7 +64,7 @@ def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_other
     path = write_suite(models=["resnet_20.yaml"], timing=True, workers=None)
     # A core that the suite itself would not use, if the host has one.
     last = (os.cpu_count() or 1) - 1
-    held = Host().take(Slot(0, (last,), (), 1))
+    held = HostLocks().take(Slot(0, (last,), (), 1))
     assert held is not None
     done = tmp_path / "done"
     code = f"import time, pathlib; time.sleep(2); pathlib.Path({str(done)!r}).touch()"
@@ -73,14 +73,14 @@ def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_other
     beside: list[bool] = []
 
     def noting(run: PlannedRun, slot: Slot, processes: int, port: int) -> list[str]:
-        beside.append(done.exists() and Host().take(Slot(0, (last,), (), 1)) is None)
+        beside.append(done.exists() and HostLocks().take(Slot(0, (last,), (), 1)) is None)
         return stand_in(run, slot, processes, port)
 
     assert run_command(lambda words: main(words, launcher=noting), ["-f", str(path)]) == 0
     assert neighbour.wait() == 0
     assert beside == [True] * 3
     assert capsys.readouterr().out.count("waiting for the whole machine: another run holds") == 1
-    after = Host().take(WHOLE)
+    after = HostLocks().take(WHOLE)
     assert after is not None, "a suite that has ended gives the machine back"
     after.release()
 
