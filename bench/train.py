@@ -17,6 +17,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from bench.config import load_spec
 from bench.data.datasets import load_dataset
+from bench.engines.memory import keep_freed_memory
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
 from bench.environment import describe_environment
 from bench.records import RESULT, RunWriter, read_failure, run_directory
@@ -119,4 +120,5 @@ def main(arguments: Sequence[str]) -> int:
 if __name__ == "__main__":
     # A data file that is cut short while it is mapped ends the process by SIGBUS: say at least where.
     faulthandler.enable()
+    keep_freed_memory()
     sys.exit(ignore_sigterm(run_command(main)))

@@ -11,7 +11,7 @@ import pytest
 from bench.data.prepare import Sizes, prepare_shapes100
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-pytest_plugins = ["tests.generated_runs"]
+pytest_plugins = ["tests.generated_runs", "tests.memory_limit"]
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+
+from bench.engines.fast_import import import_composer
+
+# Before any module imports Composer by itself.
+import_composer()
+
 from composer import Trainer
 from composer.callbacks import LRMonitor, MemoryMonitor
 from composer.core import Algorithm, Callback, DataSpec, Evaluator, Precision
@@ -31,7 +37,6 @@ from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
-from bench.engines.memory import keep_freed_memory
 from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
 from bench.engines.results import make_result
 from bench.engines.resume import identify, resume
@@ -59,13 +64,12 @@ class Machine:
 
 
 def find_machine(spec: RunSpec) -> Machine:
-    """Return device, rank and threads of this process; set the threads, which the launcher leaves unset, and malloc."""
+    """Return device, rank and threads of this process; set the threads, which the launcher leaves unset."""
     device = spec.device if spec.device != "auto" else ("gpu" if torch.cuda.is_available() else "cpu")
     if device == "gpu":
         torch.cuda.set_device(dist.get_local_rank())
     threads = spec.threads or max(1, usable_cores() // dist.get_local_world_size())
     torch.set_num_threads(threads)
-    keep_freed_memory()
     return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads)
 
 

@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from bench.engines.memory import keep_freed_memory
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
 
@@ -35,4 +36,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    # As a training has it, whose steps are measured.
+    keep_freed_memory()
     sys.exit(run_command(main))

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from algorithms.cpu_autocast import is_slow_in_bfloat16
-from bench.engines.memory import keep_freed_memory
 from bench.environment import describe_environment, usable_cores
 from bench.speed.command import add_json, check, publish
 from bench.speed.step_table import markdown
@@ -105,7 +104,6 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000})
     torch.set_num_threads(options.threads)
-    keep_freed_memory()
     numbers = {
         "measurement": "depthwise",
         "command": " ".join(["python -m bench.speed depthwise", *arguments]),

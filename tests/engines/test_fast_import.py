@@ -8,8 +8,9 @@ from tests.conftest import REPOSITORY
 
 CODE = """
 import sys
-import bench.engines.fast_import as lean
-found = [name for name in lean.UNUSED if name in sys.modules]
+import bench.engines.composer
+from bench.engines.fast_import import UNUSED
+found = [name for name in UNUSED if name in sys.modules]
 assert not found, found
 import matplotlib.pyplot, scipy.signal, torchmetrics
 assert scipy.signal.windows.hamming(3).shape == (3,)
