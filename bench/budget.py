@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.spec import RunSpec, Scalar
+from bench.util.duration import STEP_UNITS, Duration
 from bench.util.errors import BadInput, nearest
 from bench.zoo.counting.golden import read_golden, training_cost
 from bench.zoo.models import MODELS
@@ -101,7 +102,7 @@ def resolve_budget(asked: Asked, spec: RunSpec) -> dict[str, Any]:
     the budget that differs, and for a warm-up that is as long as the run.
     """
     duration = resolve_duration(asked, spec)
-    if asked.beside not in (None, duration):
+    if asked.beside not in (None, str(duration)):
         raise BadInput(
             f"{asked.source}: key 'max_duration': '{asked.beside}' and budget '{asked.text}', which is {duration} for "
             f"{spec.model.name} in batches of {spec.batch_size}, contradict each other; leave one of them out"
@@ -110,10 +111,10 @@ def resolve_budget(asked: Asked, spec: RunSpec) -> dict[str, Any]:
     return {"budget": asked.text, "max_duration": duration, "schedule": {"warmup": warmup}}
 
 
-def resolve_duration(asked: Asked, spec: RunSpec) -> str:
+def resolve_duration(asked: Asked, spec: RunSpec) -> Duration:
     """Return the duration that a budget pays for: whole batches for compute, epochs as they are."""
-    if asked.text.endswith("ep"):
-        return asked.text
+    if " " not in asked.text:
+        return Duration.parse(asked.text)
     number, unit = asked.text.split()
     batch = training_cost(2 * forward_macs(spec), spec.batch_size)
     batches = int(Fraction(number) * FLOP_UNITS[unit] // batch)
@@ -122,37 +123,40 @@ def resolve_duration(asked: Asked, spec: RunSpec) -> str:
             f"{asked.source}: key 'budget': '{asked.text}' is less than one batch of {spec.batch_size} costs "
             f"{spec.model.name} ({batch / 10**12:.3g} TFLOP)"
         )
-    return f"{batches}ba"
+    return Duration(Decimal(batches), "ba")
 
 
-def resolve_warmup(asked: Asked, spec: RunSpec, duration: str) -> str:
+def resolve_warmup(asked: Asked, spec: RunSpec, duration: Duration) -> Duration:
     """Return the warm-up: the recipe's share of its own duration in batches, or what is declared with the budget."""
     declared = spec.schedule.warmup
-    if not int(re.sub(r"[a-z]+", "", declared)):
-        return "0ep"
+    if not declared:
+        return Duration.parse("0ep")
     total = in_batches(duration, spec)
     if asked.scale_warmup:
-        share = in_batches(declared, spec) / in_batches(str(asked.reference), spec)
-        declared = f"{max(1, round(share * total))}ba"
+        share = in_batches(declared, spec) / in_batches(parse_reference(asked), spec)
+        declared = Duration(Decimal(max(1, round(share * total))), "ba")
     if in_batches(declared, spec) >= total:
         raise BadInput(f"{asked.source}: key 'budget': '{asked.text}' ({duration}) is all warm-up ({declared})")
     return declared
 
 
-def in_batches(duration: str, spec: RunSpec) -> Fraction:
+def parse_reference(asked: Asked) -> Duration:
+    """Return the duration that a recipe was made for; raise BadInput for one that is none."""
+    try:
+        return Duration.parse(str(asked.reference))
+    except ValueError as error:
+        raise BadInput(f"key 'max_duration', which the budget replaces: {asked.reference!r}: {error}") from None
+
+
+def in_batches(duration: Duration, spec: RunSpec) -> Fraction:
     """Return a duration in epochs, batches or samples as a number of batches; an epoch drops its last partial one.
 
     Raises BadInput for a duration in seconds, and when epochs are counted of a data set whose size is not known.
     """
-    match = re.fullmatch(r"([0-9]+)(ep|ba|sp)", duration)
-    if not match:
+    if duration.unit not in STEP_UNITS:
         raise BadInput(f"a duration of '{duration}' has no number of batches; use ep, ba or sp")
-    number, unit = int(match[1]), match[2]
-    if unit == "ba":
-        return Fraction(number)
-    if unit == "sp":
-        return Fraction(number, spec.batch_size)
-    return Fraction(number * max(1, data_sizes(spec).train // spec.batch_size))
+    epoch = max(1, data_sizes(spec).train // spec.batch_size) if duration.unit == "ep" else None
+    return duration.batches(epoch, spec.batch_size)
 
 
 def data_sizes(spec: RunSpec) -> Sizes:

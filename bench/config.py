@@ -8,7 +8,6 @@ file's own bases. `budget:` may stand in place of `max_duration:` (`bench.budget
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -237,10 +236,9 @@ def check_names(spec: RunSpec, layers: Layers) -> None:
 
 def check_warmup(spec: RunSpec, layers: Layers) -> None:
     """Refuse a warm-up in a unit that cannot be set against the duration's."""
-    steps, unit = ("ep", "ba"), re.sub(r"[0-9]+", "", spec.max_duration)
-    warmup = spec.schedule.warmup
+    steps, unit, warmup = ("ep", "ba"), spec.max_duration.unit, spec.schedule.warmup
     allowed = steps if unit in steps else () if unit == "sec" else (unit,)
-    if int(re.sub(r"[a-z]+", "", warmup)) and not warmup.endswith(allowed):
+    if warmup and warmup.unit not in allowed:
         units = " or ".join(allowed) or "0ep (a run of given seconds has no warm-up)"
         where = origin(["schedule", "warmup"], layers)
         key = f"{where}: key 'schedule.warmup'"
@@ -277,7 +275,7 @@ def describe(item: Mapping[str, Any], layers: Layers) -> str:
         return f"{layers[-1][0]}: key '{key}' is missing and has no default"
     if item["type"].startswith("union_tag"):
         return describe_tag(item, layers)
-    return f"{where}: {item['input']!r}: {item['msg']}{nearest_literal(item)}"
+    return f"{where}: {item['input']!r}: {item['msg'].removeprefix('Value error, ')}{nearest_literal(item)}"
 
 
 def describe_tag(item: Mapping[str, Any], layers: Layers) -> str:

@@ -6,13 +6,40 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
+
+from bench.util.duration import Duration
 
 Scalar = bool | int | float | str
-Duration = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(ep|ba|sp|sec)$")]
-WarmUp = Annotated[str, StringConstraints(pattern=r"^[0-9]+(ep|ba|sp|sec)$")]
+
+
+def read_duration(units: Collection[str], *, whole: bool = False, zero: bool = False) -> Callable[[Any], Duration]:
+    """Return the validator of a duration in one of some units; unless allowed, one of nothing is refused."""
+    allowed = f"allowed is a number with one of the units {', '.join(units)}{', above 0' if not zero else ''}"
+
+    def read(value: Any) -> Duration:
+        """Return the duration of a text; raise ValueError that says what is allowed."""
+        try:
+            duration = value if isinstance(value, Duration) else Duration.parse(value)
+        except (ValueError, TypeError):
+            raise ValueError(allowed) from None
+        if duration.unit not in units or not (duration or zero):
+            raise ValueError(allowed)
+        if whole and duration.value != int(duration.value):
+            raise ValueError("whole numbers only")
+        return duration
+
+    return read
+
+
+# How long a run lasts, how often something is done in it, and how long its warm-up is.
+LENGTHS = ("ep", "ba", "sp", "sec")
+Length = Annotated[Duration, PlainValidator(read_duration(LENGTHS)), PlainSerializer(str)]
+Interval = Annotated[Duration, PlainValidator(read_duration(LENGTHS, whole=True)), PlainSerializer(str)]
+WarmUp = Annotated[Duration, PlainValidator(read_duration(LENGTHS, zero=True)), PlainSerializer(str)]
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 
@@ -78,14 +105,14 @@ class ScheduleSection(Section):
     """The learning rate over the run, as a share of the optimizer's `lr`, after a linear warm-up."""
 
     name: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: WarmUp = "0ep"
+    warmup: WarmUp = Duration.parse("0ep")
     final: float = Field(default=0.0, ge=0.0, le=1.0)
 
 
 class CheckpointSection(Section):
     """How often a run is saved, and how many of its newest checkpoints are kept."""
 
-    interval: Duration = "1ep"
+    interval: Interval = Duration.parse("1ep")
     keep: int = Field(default=2, ge=1)
 
 
@@ -107,7 +134,7 @@ class RunSpec(Section):
     augmentation: AugmentationSection = AugmentationSection()
     batch_size: int = Field(ge=1)
     eval_batch_size: int = Field(default=2000, ge=1)
-    max_duration: Duration
+    max_duration: Length
     # What `max_duration` and the warm-up were made from, if it was declared in their place (`bench.budget`).
     budget: str | None = None
     optimizer: SGDSection | AdamWSection = Field(discriminator="name")
@@ -117,7 +144,7 @@ class RunSpec(Section):
     compile: bool = False
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1)
-    eval_interval: Duration = "1ep"
+    eval_interval: Interval = Duration.parse("1ep")
     checkpoint: CheckpointSection = CheckpointSection()
     wandb: WandbSection = WandbSection()
     seed: int = Field(default=0, ge=0, lt=2**31)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.records import RunRecord
+from bench.util.duration import Duration
 from bench.zoo.models import MODELS
 
 Recipe = Literal["deck", "light"]
@@ -146,16 +147,23 @@ def pick(spec: Spec, path: str) -> Any:
 
 def epochs_declared(spec: Spec) -> int | None:
     """Return how many epochs a spec declares; None when it declares its duration in another unit."""
-    number, unit = str(spec.get("max_duration", ""))[:-2], str(spec.get("max_duration", ""))[-2:]
-    return int(number) if unit == "ep" and number.isdigit() else None
+    return whole_epochs(spec.get("max_duration"))
+
+
+def whole_epochs(text: Any) -> int | None:
+    """Return the number of epochs of a recorded duration, None for another unit, a fraction, or no duration."""
+    try:
+        duration = Duration.parse(str(text))
+    except ValueError:
+        return None
+    return int(duration.value) if duration.unit == "ep" and duration.value == int(duration.value) else None
 
 
 def optimizer_of(spec: Spec) -> DeckOptimizer:
     """Return what a spec says where the deck's families differ; a warm-up that is not in epochs counts as −1."""
-    warmup = str(pick(spec, "schedule.warmup") or "0ep")
-    epochs = int(warmup[:-2]) if warmup.endswith("ep") else -1
+    epochs = whole_epochs(pick(spec, "schedule.warmup") or "0ep")
     name, lr, weight_decay = (pick(spec, f"optimizer.{key}") for key in ("name", "lr", "weight_decay"))
-    return DeckOptimizer(name, lr, weight_decay, epochs, spec.get("batch_size", 0))
+    return DeckOptimizer(name, lr, weight_decay, -1 if epochs is None else epochs, spec.get("batch_size", 0))
 
 
 def is_deck(spec: Spec) -> bool:

@@ -119,14 +119,14 @@ def build_trainer(
     train, evaluation = build_loaders(spec, dataset, machine)
     module = build_model(spec.model.name, len(dataset.classes), stem=spec.model.stem, options=spec.model.options)
     model = Classifier(module)
-    seconds = int(spec.max_duration.removesuffix("sec")) if spec.max_duration.endswith("sec") else None
+    seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
     return Trainer(
         model=model,
         train_dataloader=DataSpec(train, split_batch=whole),
         eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
-        eval_interval=spec.eval_interval,
-        max_duration=UNREACHABLE if seconds else spec.max_duration,
+        eval_interval=str(spec.eval_interval),
+        max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
         optimizers=build_optimizer(model, spec.optimizer, fused=can_fuse(spec)),
         schedulers=build_scheduler(spec.schedule, seconds),
         step_schedulers_every_batch=True,

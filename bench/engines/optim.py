@@ -1,6 +1,5 @@
 """Optimizer and learning-rate schedule of a spec."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -48,7 +47,7 @@ def build_scheduler(section: ScheduleSection, seconds: int | None = None) -> Com
     if seconds is not None:
         return DeadlineSchedule(section.name, seconds, section.final)
     # Composer compares the units of warm-up and duration even when the warm-up is nothing.
-    warmup = {} if re.match(r"0+[a-z]", section.warmup) else {"t_warmup": section.warmup}
+    warmup = {"t_warmup": str(section.warmup)} if section.warmup else {}
     if section.name == "constant":
         return ConstantWithWarmupScheduler(**warmup) if warmup else ConstantScheduler()
     with_warmup, without = SCHEDULES[section.name]

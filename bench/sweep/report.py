@@ -71,7 +71,7 @@ def plan_row(suite: Suite, run: PlannedRun, state: State, outlook: Outlook) -> t
     return (
         label_in(suite, run),
         state,
-        run.spec.max_duration,
+        str(run.spec.max_duration),
         MISSING if work.samples is None else f"{work.samples:,}",
         MISSING if work.flops is None else f"{work.flops / PFLOP:.4g}",
         MISSING if rate is None else f"{rate:,.0f}",

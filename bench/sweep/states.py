@@ -115,8 +115,8 @@ def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
     if not rows:
         return 0.0, {}
     last, duration = rows[-1], run.spec.max_duration
-    if duration.endswith("sec"):
-        share = last["train_seconds"] / int(duration.removesuffix("sec"))
+    if duration.seconds:
+        share = last["train_seconds"] / duration.seconds
     else:
         share = float(last["batch"] / in_batches(duration, run.spec))
     return min(1.0, share), last

@@ -13,11 +13,12 @@ from algorithms.registry import ALGORITHMS
 from bench.data.datasets import Dataset
 from bench.engines import snapshot
 from bench.engines.callbacks import checkpoint
-from bench.engines.callbacks.checkpoint import Interval
+from bench.engines.callbacks.checkpoint import is_due
 from bench.engines.checkpoints import Damaged, list_checkpoints, read_checkpoint, write_checkpoint
 from bench.engines.resume import check_identity
 from bench.engines.stopping import Interrupted
 from bench.records import RESULT
+from bench.util.duration import Duration
 from bench.util.errors import BadInput
 from tests.resume.runs import At, only_run, signalled, start
 from tests.torture.compare import differences, final_state
@@ -187,7 +188,7 @@ def test_intervals(
     seconds: float,
     due: bool,
 ) -> None:
-    assert Interval.parse(text).is_due(Stamp(*before), Stamp(*now), epoch_ended, seconds) == due
+    assert is_due(Duration.parse(text), Stamp(*before), Stamp(*now), epoch_ended, seconds) == due
 
 
 @pytest.mark.parametrize(

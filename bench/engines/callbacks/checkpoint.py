@@ -1,9 +1,7 @@
 """Save a training at intervals and when a signal asks it to stop; all ranks decide together, rank 0 writes."""
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +15,22 @@ from bench.engines.clock import Clock
 from bench.engines.snapshot import is_finite, take, unwrap_model
 from bench.engines.stopping import AGAIN, Diverged, Interrupted, RunStopped, StopSignals
 from bench.spec import CheckpointSection
+from bench.util.duration import Duration
+
+COUNTED = {"ep": "epoch", "ba": "batch", "sp": "sample"}
 
 
-@dataclass(frozen=True)
-class Interval:
-    """How often a run is saved: a number of epochs, batches, samples or seconds."""
+def is_due(interval: Duration, before: Any, now: Any, epoch_ended: bool, seconds: float) -> bool:
+    """Tell whether to save: `before` and `now` are timestamps around the last step, `seconds` since the last save.
 
-    number: int
-    unit: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Interval":
-        """Return the interval that a spec's duration, such as "5ep", means."""
-        match = re.fullmatch(r"([0-9]+)(ep|ba|sp|sec)", text)
-        assert match, "the spec allows nothing else"
-        return cls(int(match[1]), match[2])
-
-    def is_due(self, before: Any, now: Any, epoch_ended: bool, seconds: float) -> bool:
-        """Tell whether to save: `before` and `now` are timestamps around the last step, `seconds` since the last save.
-
-        Epochs are counted where an epoch ends, batches and samples after a step, seconds at both.
-        """
-        if self.unit == "sec":
-            return seconds >= self.number
-        if epoch_ended != (self.unit == "ep"):
-            return False
-        field = {"ep": "epoch", "ba": "batch", "sp": "sample"}[self.unit]
-        return int(getattr(before, field)) // self.number != int(getattr(now, field)) // self.number
+    Epochs are counted where an epoch ends, batches and samples after a step, seconds at both.
+    """
+    if interval.unit == "sec":
+        return seconds >= interval.value
+    if epoch_ended != (interval.unit == "ep"):
+        return False
+    number, field = int(interval.value), COUNTED[interval.unit]
+    return int(getattr(before, field)) // number != int(getattr(now, field)) // number
 
 
 def ended(state: State) -> bool:
@@ -67,7 +54,7 @@ class CheckpointCallback(Callback):
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take where and how often to save, how many to keep, the run's clock and the signals."""
-        self.folder, self.keep, self.interval = folder, section.keep, Interval.parse(section.interval)
+        self.folder, self.keep, self.interval = folder, section.keep, section.interval
         self.identity, self.clock, self.stop, self._now = identity, clock, stop, now
         self._saved_at = now()
 
@@ -93,7 +80,7 @@ class CheckpointCallback(Callback):
         if ended(state):
             return
         seconds = self._now() - self._saved_at
-        due = self.interval.is_due(state.previous_timestamp, state.timestamp, epoch_ended, seconds)
+        due = is_due(self.interval, state.previous_timestamp, state.timestamp, epoch_ended, seconds)
         # Each rank has its own time and may get a signal at its own moment; the largest of each decides for all.
         number, save = self._agree(state, self.stop.received, due and dist.get_global_rank() == 0)
         if number or save:

@@ -46,10 +46,10 @@ class Work:
 
 def work_of(spec: RunSpec, macs: int | None) -> Work:
     """Return what a run has to do; raise BadInput when its data are neither there nor known."""
-    if spec.max_duration.endswith("sec"):
-        return Work(None, 0, macs, int(spec.max_duration.removesuffix("sec")))
+    if spec.max_duration.seconds:
+        return Work(None, 0, macs, spec.max_duration.seconds)
     batches = in_batches(spec.max_duration, spec)
-    evaluations = 1 if spec.eval_interval.endswith("sec") else math.ceil(batches / in_batches(spec.eval_interval, spec))
+    evaluations = 1 if spec.eval_interval.seconds else math.ceil(batches / in_batches(spec.eval_interval, spec))
     samples = math.ceil(batches) * spec.batch_size
     return Work(samples, max(1, evaluations) * data_sizes(spec).evaluation, macs)
 

@@ -174,7 +174,7 @@ def test_the_dry_run_shows_runs_states_and_cost(
     assert work.samples is not None
     (first,) = (line for line in lines if line.startswith(plan.runs[0].label))
     assert f"{work.samples:,}" in first
-    assert plan.runs[0].spec.max_duration in first
+    assert str(plan.runs[0].spec.max_duration) in first
     assert "waiting" in first
     assert "finished" in next(line for line in lines if line.startswith(done.label))
     # Each run buys 0.1 PFLOP less at most one batch of 2048 (0.0005 to 0.0009 PFLOP).
