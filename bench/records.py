@@ -80,6 +80,11 @@ class RunRecord:
         return int(self.spec["seed"])
 
     @property
+    def precision(self) -> str:
+        """Return the precision that the run computed in; what its spec declares where no result tells it."""
+        return str(((self.result or {}).get("machine") or {}).get("precision") or self.spec.get("precision"))
+
+    @property
     def finished(self) -> bool:
         """Tell whether the run has been trained and evaluated to its end."""
         return self.result is not None and self.result.get("status") == "finished"

@@ -7,18 +7,11 @@ backward pass. With one thread ResNet-20 gains 12 % in bfloat16 channels-last an
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
-AUTOCAST = {"amp_bf16": torch.bfloat16, "amp_fp16": torch.float16}
-
-
-def autocast(device: str, precision: str) -> AbstractContextManager[None]:
-    """Return the region in which a network computes in a spec's precision on a torch device type ("cpu", "cuda")."""
-    dtype = AUTOCAST.get(precision)
-    return nullcontext() if dtype is None else torch.autocast(device, dtype=dtype)
+from bench.engines.precision import autocast
 
 
 def trial_batch(shape: tuple[int, int, int], samples: int, device: torch.device, channels_last: bool) -> Tensor:

@@ -9,8 +9,9 @@ from torch import nn
 
 from algorithms.cpu_autocast import keep_float32
 from bench.data.datasets import Dataset
-from bench.engines.compiling import autocast, compile_network, trial_batch
+from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.optim import build_optimizer
+from bench.engines.precision import autocast, dtype_of
 from bench.spec import RunSpec
 from bench.zoo.build import build_model
 
@@ -83,7 +84,7 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: 
 
 def peak(precision: str, device: torch.device) -> Side:
     """Return a side that multiplies two square matrices in a precision, one product a step."""
-    dtype = {"amp_bf16": torch.bfloat16, "amp_fp16": torch.float16}.get(precision, torch.float32)
+    dtype = dtype_of(precision)
     one, two = (torch.randn(PEAK_SIZE, PEAK_SIZE, device=device).to(dtype) for _ in range(2))
     return timed(lambda: one @ two, device)
 

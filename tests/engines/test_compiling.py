@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.engines.compiling import autocast, compile_network, trial_batch, try_step
+from bench.engines.compiling import compile_network, trial_batch, try_step
 
 
 def small() -> nn.Module:
@@ -29,12 +29,6 @@ def test_a_trial_leaves_no_trace() -> None:
     assert not network.training
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.equal(torch.get_rng_state(), generator)
-
-
-@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("amp_bf16", torch.bfloat16)])
-def test_the_trial_is_in_the_run_s_precision(precision: str, dtype: torch.dtype) -> None:
-    with autocast("cpu", precision):
-        assert nn.Linear(2, 2)(torch.ones(1, 2)).dtype == dtype
 
 
 def test_a_network_that_fails_to_compile_says_so_and_trains_eagerly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,144 @@
+"""Which precision a run computes in: what was declared, on the hardware at hand.
+
+`ROWS` says which precision each kind of device is best at; everything else follows from it. Emulated bfloat16 is slower
+than float32 (a tenth of its speed on a CPU with AVX2), so `auto` never chooses it. torch is imported only where needed.
+"""
+
+import os
+import platform
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.util.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+FP32, FP16, BF16 = "fp32", "amp_fp16", "amp_bf16"
+# The type that the matrix products and convolutions of a precision are computed in, as torch names it.
+DTYPES = {FP32: "float32", FP16: "float16", BF16: "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: a kind of device ("cpu" or "gpu"), how to recognise it, and the precision it is best at."""
+
+    device: str
+    name: str
+    present: Callable[[], bool]
+    precision: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The precision that a run computes in, the reason in words ("CPU with AVX2"), and what `auto` chooses here."""
+
+    precision: str
+    reason: str
+    native: str
+
+
+def is_arm() -> bool:
+    """Tell whether the processor is an ARM of 64 bits."""
+    return platform.machine().lower() in ("aarch64", "arm64")
+
+
+def has_amx() -> bool:
+    """Tell whether an x86 processor has AMX tiles; this reads the processor and no environment variable."""
+    import torch
+
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def has_avx512_bf16() -> bool:
+    """Tell whether an x86 processor has AVX512-BF16; this reads the processor and no environment variable."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def onednn_has_bf16() -> bool:
+    """Tell whether oneDNN takes bfloat16: it follows ONEDNN_MAX_CPU_ISA, but emulates it on plain AVX-512."""
+    import torch
+
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def vector_extension() -> str:
+    """Return the vector extension of torch's own kernels ("AVX2", "AVX512"), which ATEN_CPU_CAPABILITY may limit."""
+    import torch
+
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+def compute_capability() -> tuple[int, int]:
+    """Return the lowest compute capability of the GPUs that the run's processes on this host train on."""
+    import torch
+
+    used = min(torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return min(torch.cuda.get_device_capability(index) for index in range(max(1, used)))
+
+
+def uses_bf16_on_x86() -> bool:
+    """Tell whether torch would use an x86 processor's bfloat16 instructions: both of its libraries must be let."""
+    return not is_arm() and onednn_has_bf16() and vector_extension() not in ("DEFAULT", "NO AVX", "AVX2")
+
+
+# The first row that is present decides.
+ROWS = (
+    Row("gpu", "compute capability 8.0 or above", lambda: compute_capability() >= (8, 0), BF16),
+    Row("gpu", "compute capability 7.x", lambda: compute_capability() >= (7, 0), FP16),
+    Row("gpu", "compute capability below 7.0", lambda: True, FP32),
+    Row("cpu", "AMX", lambda: uses_bf16_on_x86() and has_amx(), BF16),
+    Row("cpu", "AVX512-BF16", lambda: uses_bf16_on_x86() and has_avx512_bf16(), BF16),
+    Row("cpu", "AVX-512 without bfloat16", lambda: not is_arm() and vector_extension() == "AVX512", FP32),
+    Row("cpu", "AVX2", lambda: not is_arm() and vector_extension() == "AVX2", FP32),
+    Row("cpu", "ARM bfloat16", lambda: is_arm() and onednn_has_bf16(), BF16),
+    Row("cpu", "no native bfloat16", lambda: True, FP32),
+)
+
+
+def find_row(device: str) -> Row:
+    """Return the table's row for the hardware at hand; `device` is "cpu" or "gpu"."""
+    return next(row for row in ROWS if row.device == device and row.present())
+
+
+def decide(declared: str, device: str) -> Decision:
+    """Return the precision that a declared one becomes on a device ("cpu" or "gpu").
+
+    Raises BadInput for `amp` where the hardware has no mixed precision, and for what it cannot compute at all.
+    """
+    row = find_row(device)
+    hardware = f"{device.upper()} with {row.name}"
+    if declared == "auto":
+        return Decision(row.precision, hardware, row.precision)
+    if declared == "amp":
+        if row.precision == FP32:
+            words = f"this machine has no fast mixed precision ({hardware}); use precision=auto or precision=fp32"
+            raise BadInput(f"key 'precision': 'amp': {words}")
+        return Decision(row.precision, f"mixed precision of a {hardware}", row.precision)
+    if not can_compute(declared, device):
+        words = f"this machine cannot compute it ({hardware}); use precision=auto, which is {row.precision} here"
+        raise BadInput(f"key 'precision': '{declared}': {words}")
+    return Decision(declared, "as declared", row.precision)
+
+
+def can_compute(precision: str, device: str) -> bool:
+    """Tell whether a device computes a precision at all, natively or by emulation."""
+    return device == "gpu" or precision != FP16
+
+
+def dtype_of(precision: str) -> "torch.dtype":
+    """Return the type that a precision's matrix products and convolutions are computed in."""
+    import torch
+
+    return getattr(torch, DTYPES[precision])
+
+
+def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
+    """Return the region in which a network computes in a precision on a torch device type ("cpu", "cuda")."""
+    import torch
+
+    return nullcontext() if precision == FP32 else torch.autocast(device, dtype=dtype_of(precision))
