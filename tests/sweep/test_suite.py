@@ -70,7 +70,9 @@ def test_the_words_of_a_run_train_exactly_its_spec(write_suite: WriteSuite) -> N
 
 def test_a_budget_or_duration_replaces_those_below_it(write_suite: WriteSuite) -> None:
     path = write_suite(overrides={"budget": "0.1 PFLOP"}, recipes=["recipes/light_200ep.yaml"])
-    assert {run.spec.max_duration for run in expand(path, "max_duration=3ba", "schedule.warmup=0ep").runs} == {"3ba"}
+    assert {str(run.spec.max_duration) for run in expand(path, "max_duration=3ba", "schedule.warmup=0ep").runs} == {
+        "3ba"
+    }
     assert {run.spec.budget for run in expand(path, "budget=0.2 PFLOP").runs} == {"0.2 PFLOP"}
     assert settle([["budget=1 PFLOP", "a=1"], ["max_duration=2ep"], ["b=2"]]) == ["a=1", "max_duration=2ep", "b=2"]
 
