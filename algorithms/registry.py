@@ -25,11 +25,15 @@ When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|[01](\.[0-9]+)?dur)$")]
 
 @dataclass(frozen=True)
 class AlgorithmRow:
-    """One algorithm: its class, its settings (name → type and default), and what it is."""
+    """One algorithm: its class, its settings (name → type and default), and what it is.
+
+    `least_batch` names the setting that a process's batch must not be smaller than.
+    """
 
     target: str
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     source: str = ""
+    least_batch: str | None = None
 
 
 ALGORITHMS: dict[str, AlgorithmRow] = {
@@ -55,7 +59,10 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "Polyak averaging, exponential",
     ),
     "ghost_batchnorm": AlgorithmRow(
-        "composer.algorithms:GhostBatchNorm", {"ghost_batch_size": (Count, 32)}, "Hoffer et al., NeurIPS 2017"
+        "algorithms.ghost_batchnorm:GhostBatchNorm",
+        {"ghost_batch_size": (Count, 32)},
+        "Hoffer et al., NeurIPS 2017",
+        least_batch="ghost_batch_size",
     ),
     "gradient_clipping": AlgorithmRow(
         "algorithms.clipping:FusedClipping",
@@ -165,6 +172,17 @@ def describe_setting(name: str, rows: Mapping[str, Any], item: Mapping[str, Any]
         allowed = ", ".join(rows) or "none"
         return f"'{name}' has no setting '{key}'.{nearest(key, rows)} Allowed: {allowed}."
     return f"'{name}.{key}': {item['input']!r}: {item['msg']}."
+
+
+def check_process_batch(chosen: Mapping[str, Mapping[str, Any]], samples: int) -> None:
+    """Raise BadInput for an algorithm that takes no batch as small as a process's, of `samples` images."""
+    for name, settings in chosen.items():
+        setting = ALGORITHMS[name].least_batch
+        if setting and settings[setting] > samples:
+            raise BadInput(
+                f"key 'algorithms.{name}.{setting}': {settings[setting]} is more than the {samples} images that each "
+                f"process gets of a batch; use at most {samples}, a larger batch_size or fewer processes"
+            )
 
 
 def build_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> Sequence[Any]:

@@ -15,7 +15,8 @@ start of the run).
 
 `result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (the last epoch);
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
-params, macs, activations, fingerprint, …}; data {name, split, classes, train_samples, eval_samples};
+params, macs, activations, fingerprint, … (each null where it could not be counted; `uncounted_because` says why)};
+data {name, split, classes, train_samples, eval_samples};
 training {epochs, steps, samples, flops}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second;
 machine {device, device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision, compiled,
 packages, commit}.

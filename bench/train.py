@@ -15,6 +15,7 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from algorithms.registry import check_process_batch
 from bench.config import load_spec
 from bench.data.datasets import load_dataset
 from bench.engines.memory import keep_freed_memory
@@ -74,6 +75,7 @@ def run(spec: RunSpec, writer: RunWriter) -> int:
     from bench.data.loader import check_batch_size
 
     check_batch_size(spec.batch_size, world_size())
+    check_process_batch(spec.algorithms, spec.batch_size // world_size())
     dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
     check_batch_size(spec.batch_size, 1, len(dataset.train))
     environment = describe_environment()

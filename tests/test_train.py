@@ -160,6 +160,7 @@ BAD = [
     ("precision=amp_fp16", "precision=amp_bf16"),
     ("device=gpu", "device=cpu"),
     ("batch_size=1000", "larger than the training split"),
+    ("algorithms.ghost_batchnorm={ghost_batch_size: 64}", "use at most 60"),
     ("experiment=../elsewhere", "experiment"),
 ]
 

@@ -175,9 +175,11 @@ def fit(
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
         try:
+            # A run that was killed between its end and its result has nothing left to train.
             complete = resume(trainer, spec, writer, recorder, say if first else silent)
             compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine)
-            train_to_end(trainer, recorder, cost, saver, complete)
+            if not complete:
+                train_to_end(trainer, recorder, saver)
             result = make_result(
                 spec,
                 row=find_model(spec.model.name),
@@ -210,13 +212,8 @@ def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Mach
     return compile_network(model.module, images, spec.precision, say if machine.shard.rank == 0 else silent)
 
 
-def train_to_end(
-    trainer: Trainer, recorder: Recorder, cost: CostCallback, saver: CheckpointCallback, complete: bool
-) -> None:
-    """Train what is left and save the end; a run that was killed between its end and its result has nothing left."""
-    if complete:
-        cost.fit_start(trainer.state, trainer.logger)
-        return
+def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback) -> None:
+    """Train what is left and save the end."""
     trainer.fit()
     recorder.finish(trainer.state, trainer.logger)
     saver.save(trainer.state, finished=True)

@@ -38,9 +38,20 @@ def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_trains(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    result = train(dataset, tmp_path, f"algorithms.{name}={{}}")
+    """Evaluated to the last of 211 images, which is alone in its batch; nothing is left uncounted."""
+    result = train(dataset, tmp_path, f"algorithms.{name}={{}}", "eval_batch_size=30")
     assert result["training"]["steps"] == 2
     assert result["evaluated_samples"] == 211
+    assert "uncounted_because" not in result["model"]
+
+
+def test_the_evaluation_does_not_depend_on_its_batch_size(dataset: Dataset, tmp_path: Path) -> None:
+    """Batches of 30 and of 1 are smaller than the ghost batch of 32."""
+    ghost = ["algorithms.ghost_batchnorm={}", "precision=fp32"]
+    wanted = train(dataset, tmp_path / "211", *ghost, "eval_batch_size=211")
+    result = train(dataset, tmp_path / "30", *ghost, "eval_batch_size=30")
+    assert result["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+    assert (result["top1"], result["top5"]) == (wanted["top1"], wanted["top5"])
 
 
 @pytest.mark.parametrize(

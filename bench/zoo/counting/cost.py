@@ -1,7 +1,8 @@
 """What one image costs: parameters, multiply-accumulates by two independent counters, and activations.
 
 The suite's convention: MACs are those of convolutions, matrix products and linear layers of one forward pass in eval
-mode at batch 1, biases left out; FLOPs = 2 × MACs. Known conventions, undone or switched off before comparing:
+mode at batch 1, biases left out; FLOPs = 2 × MACs. A network that refuses a single image is counted on the smallest
+batch that it takes, and the count divided. Known conventions, undone or switched off before comparing:
 
 - `torch.utils.flop_counter.FlopCounterMode` counts two per multiply-accumulate: its total is halved.
 - Neither counts the CPU's fused attention: it is off while counting, so that its two products are plain ones.
@@ -15,21 +16,25 @@ import copy
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from ptflops import get_model_complexity_info
 from ptflops.aten_ops import ATEN_OPS_MAPPING
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from bench.util.errors import first_line
+
+Result = TypeVar("Result")
 IMAGE = (3, 32, 32)
+LARGEST_BATCH = 1024
 TOLERANCE = 0.02
 FLOP_COUNTER, PTFLOPS = "FlopCounterMode", "ptflops"
 # Names of operations that multiply and accumulate; one that neither counter knows must not pass as free of cost.
@@ -120,35 +125,115 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def _observe(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, OperationLog]:
-    """Return FlopCounterMode's FLOPs of one forward pass in eval mode, and the log of its operations."""
-    twin, image = scratch_copy(model).eval(), torch.zeros(1, *input_shape)
-    counter = FlopCounterMode(display=False)
-    with plain_operations(), counter, OperationLog() as log:
-        twin(image)
-    return counter.get_total_flops(), log
+def smallest_batch(accepts: Callable[[int], bool], first: int) -> int | None:
+    """Return the smallest batch that is accepted, from `first` images on; None when none up to LARGEST_BATCH is.
+
+    The sizes tried double until one is accepted, then the gap below it is halved.
+    """
+    high = first
+    while not accepts(high):
+        high *= 2
+        if high > LARGEST_BATCH:
+            return None
+    low = high // 2
+    while high > first and high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if accepts(middle) else (middle, high)
+    return high
+
+
+def on_accepted_batch(count: Callable[[int], Result], first: int) -> Result:
+    """Return what is counted on a batch of `first` images or, where the network refuses it, on the smallest it takes.
+
+    A RuntimeError or ValueError of `count` other than CountError is a refusal. Raises CountError when all are refused.
+    """
+    try:
+        return count(first)
+    except CountError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        refusal = error
+
+    def accepts(size: int) -> bool:
+        """Tell whether the network takes a batch of a size."""
+        try:
+            count(size)
+        except (RuntimeError, ValueError):
+            return False
+        return True
+
+    size = smallest_batch(accepts, first)
+    if size is None:
+        raise CountError(f"the network takes no batch of {first} to {LARGEST_BATCH} images: {first_line(refusal)}")
+    return count(size)
+
+
+def per_image(total: int, batch: int) -> int:
+    """Return a batch's count for one image; raise CountError when it is not proportional to the batch."""
+    if total % batch:
+        raise CountError(f"the cost of a batch of {batch} images, {total:,}, is not a multiple of its size.")
+    return total // batch
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one forward pass in eval mode did: FlopCounterMode's FLOPs, the log of operations, the size of the batch."""
+
+    flops: int
+    log: OperationLog
+    batch: int
+
+    @property
+    def macs(self) -> int:
+        """Return the MACs of one image."""
+        return per_image(self.flops, 2 * self.batch)
+
+    @property
+    def activations(self) -> int:
+        """Return the elements that products put out for one image."""
+        return per_image(self.log.activations, self.batch)
+
+
+def observe(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> Observation:
+    """Return what a forward pass of one image of `input_shape` does, or of the smallest batch that the model takes."""
+    twin = scratch_copy(model).eval()
+
+    def run(batch: int) -> Observation:
+        """Observe a pass of a batch."""
+        counter = FlopCounterMode(display=False)
+        with plain_operations(), counter, OperationLog() as log:
+            twin(torch.zeros(batch, *input_shape))
+        return Observation(counter.get_total_flops(), log, batch)
+
+    return on_accepted_batch(run, first=1)
 
 
 def macs_by_flop_counter(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> int:
     """Return the MACs of one image of `input_shape` (C, H, W) by FlopCounterMode, halved."""
-    return _observe(model, input_shape)[0] // 2
+    return observe(model, input_shape).macs
 
 
-def macs_by_ptflops(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> int:
+def macs_by_ptflops(model: nn.Module, input_shape: tuple[int, ...] = IMAGE, batch: int = 1) -> int:
     """Return the MACs of one image by ptflops, biases included as it counts them; raise CountError when it fails."""
     said = io.StringIO()
+
+    def zeros(shape: tuple[int, ...]) -> Tensor:
+        """Return the batch that is counted."""
+        return torch.zeros(batch, *shape)
+
     with plain_operations():
         macs, _ = get_model_complexity_info(
             scratch_copy(model),
             tuple(input_shape),
             print_per_layer_stat=False,
             as_strings=False,
+            input_constructor=zeros,
             ost=said,
             backend="aten",
         )
     if macs is None:
         raise CountError(f"ptflops could not count {type(model).__name__} on an image of shape {input_shape}.")
-    return int(macs)
+    return per_image(int(macs), batch)
 
 
 def _uncounted(calls: Counter[Any]) -> tuple[Uncounted, ...]:
@@ -177,24 +262,24 @@ def check_cost(cost: Cost, name: str) -> None:
         )
 
 
-def count_cost(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> Cost:
+def count_cost(model: nn.Module, input_shape: tuple[int, ...] = IMAGE, observed: Observation | None = None) -> Cost:
     """Return the cost of one image of `input_shape` (C, H, W).
 
-    Counted on a CPU copy: the model, its buffers and the random state stay as they were, on any device. Raises
-    CountError when the two counters differ by more than 2 % after the conventions above, when an operation that neither
-    knows multiplies matrices, or when ptflops fails.
+    Counted on a CPU copy: the model, its buffers and the random state stay as they were, on any device. `observed` is
+    what `observe` returned, where it has run already. Raises CountError when the two counters differ by more than 2 %
+    after the conventions above, when an operation that neither knows multiplies matrices, or when ptflops fails.
     """
-    flops, log = _observe(model, input_shape)
-    macs = flops // 2
-    ptflops_macs = macs_by_ptflops(model, input_shape) - log.bias_additions
+    seen = observed or observe(model, input_shape)
+    bias_additions = per_image(seen.log.bias_additions, seen.batch)
+    ptflops_macs = macs_by_ptflops(model, input_shape, seen.batch) - bias_additions
     cost = Cost(
         params=count_parameters(model),
-        macs=macs,
+        macs=seen.macs,
         ptflops_macs=ptflops_macs,
-        bias_additions=log.bias_additions,
-        activations=log.activations,
-        disagreement=abs(macs - ptflops_macs) / max(macs, ptflops_macs, 1),
-        uncounted=_uncounted(log.calls),
+        bias_additions=bias_additions,
+        activations=seen.activations,
+        disagreement=abs(seen.macs - ptflops_macs) / max(seen.macs, ptflops_macs, 1),
+        uncounted=_uncounted(seen.log.calls),
     )
     check_cost(cost, type(model).__name__)
     return cost

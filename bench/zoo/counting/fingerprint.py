@@ -4,15 +4,16 @@ A forward pass in train mode (so that dropout, DropPath and BatchNorm show their
 operations. A node is an operation with its numbers (stride, padding, groups, eps, p, …) and its outputs' shapes and
 types; edges are the tensors it reads, by argument. Parameters are leaves known by shape, not by name or value; buffers
 that the pass leaves alone are constants, known by value. In-place and functional forms, copies and views that change
-nothing count as the same. Every node then gets a colour from all that it depends on and all that depends on it
-(Weisfeiler and Leman, 1968), and the sorted colours are hashed, so the order of independent branches is no matter.
+nothing count as the same. The batch has two images, more only where the network refuses two. Every node then gets a
+colour from all that it depends on and all that depends on it (Weisfeiler and Leman, 1968), and the sorted colours are
+hashed, so the order of independent branches is no matter.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bench.zoo.counting.cost import IMAGE, plain_operations, scratch_copy
+from bench.zoo.counting.cost import IMAGE, on_accepted_batch, plain_operations, scratch_copy
 from bench.zoo.counting.trace import Edge, Graph, Recorder, content, digest, form
 
 BATCH = 2
@@ -21,14 +22,14 @@ ROUNDS = 2
 DIGITS = 16
 
 
-def record(model: nn.Module, input_shape: tuple[int, ...]) -> Graph:
+def record(model: nn.Module, input_shape: tuple[int, ...], batch: int = BATCH) -> Graph:
     """Return the graph of a forward pass of a batch in train mode, with its outputs, buffers and unused parameters."""
     twin = scratch_copy(model).train()
     before = {name: buffer.clone() for name, buffer in twin.named_buffers()}
     recorder = Recorder()
     with plain_operations():
         torch.manual_seed(SEED)
-        images = torch.randn(BATCH, *input_shape)
+        images = torch.randn(batch, *input_shape)
         twin(images.clone())
         changing = {name for name, buffer in twin.named_buffers() if not torch.equal(buffer, before[name])}
         for name, parameter in twin.named_parameters():
@@ -66,4 +67,9 @@ def fingerprint(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> str:
     `input_shape` is (C, H, W). The same for every process and for untrained and trained weights; the model and the
     random state are not changed. It may change with the version of torch, like the operations that it hashes.
     """
-    return digest(*sorted(colours(record(model, input_shape))))[:DIGITS]
+
+    def run(batch: int) -> Graph:
+        """Record a pass of a batch."""
+        return record(model, input_shape, batch)
+
+    return digest(*sorted(colours(on_accepted_batch(run, first=BATCH))))[:DIGITS]
