@@ -66,6 +66,11 @@ class RunGroup:
         found = ((record.run_id, pick(record.result or {}, path)) for record in self.records)
         return {run: value for run, value in found if value is not None}
 
+    @cached_property
+    def precisions(self) -> dict[int, str]:
+        """Return seed → the precision that its run computed in, which hardware may have decided (`precision: auto`)."""
+        return {record.seed: record.precision for record in self.records}
+
     def by_seed(self, path: str) -> dict[int, float]:
         """Return seed → number at a dotted path of the results, of the runs that have it."""
         found = ((record.seed, pick(record.result or {}, path)) for record in self.records)
@@ -156,6 +161,16 @@ def machine_text(run_group: RunGroup) -> str:
     return found.pop() if len(found) == 1 else SEVERAL
 
 
+def precision_text(run_group: RunGroup) -> str:
+    """Return the precision that the runs computed in, of which seeds where they differ, and whether compiled."""
+    seeds: dict[str, list[str]] = defaultdict(list)
+    for seed, precision in sorted(run_group.precisions.items()):
+        seeds[precision].append(str(seed))
+    several = len(seeds) > 1
+    texts = [f"{name} (seed {', '.join(seeds[name])})" if several else name for name in sorted(seeds)]
+    return ", ".join([*texts, *(["compiled"] if run_group.spec.get("compile") else [])])
+
+
 def steps_text(run_group: RunGroup) -> str:
     """Return the number of steps, or what else the runs have in common.
 
@@ -190,7 +205,7 @@ FACETS: dict[str, Callable[[RunGroup], str]] = {
     "weight decay": lambda c: decay_text(c.spec),
     "schedule": lambda c: schedule_text(c.spec),
     "algorithms": lambda c: ", ".join(algorithm_texts(c.spec).values()) or "none",
-    "precision": lambda c: f"{c.spec['precision']}{', compiled' if c.spec.get('compile') else ''}",
+    "precision": precision_text,
     "stem": lambda c: stem_of(c.spec),
     "machine": machine_text,
 }
