@@ -16,7 +16,7 @@ MEASUREMENTS = {
     "depthwise": "bench.speed.depthwise",
     "report": "bench.speed.report",
 }
-EXAMPLE = "python -m bench.speed augment --json augment.json"
+EXAMPLE = "python -m bench.speed augment --save augment"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -15,17 +15,15 @@ from torchvision import transforms
 from bench.augmentation.augment import train_batch, train_batches
 from bench.augmentation.keyed import keyed_permutation
 from bench.data.datasets import load_dataset
-from bench.environment import describe_environment
 from bench.speed.augment_costs import operation_costs, step_costs
-from bench.speed.command import add_json, check, publish
-from bench.speed.timing import Spread, Times, Work, spread, take_turns
+from bench.speed.augment_table import ALONE, OURS, THEIRS, augment_table
+from bench.speed.command import add_json, check, describe, publish
+from bench.speed.timing import Times, Work, spread, take_turns
 from bench.util.cli import OK, make_parser
 from bench.util.errors import BadInput
 
-GOAL, EPOCH_GOAL = 20.0, 1.0
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
-THEIRS, OURS, ALONE = "torchvision", "ours", "ours, each batch by itself"
 MANY = 6144  # images a turn of ours: eight chunks
 
 
@@ -119,47 +117,6 @@ def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) ->
     }
 
 
-def report(numbers: dict[str, Any]) -> str:
-    """Return the measurements in words."""
-    machine, steps = numbers["environment"], numbers["steps"]
-    lines = [
-        f"machine: {machine['cpu']}, {machine['cores']} cores; torch {machine['packages']['torch']}",
-        f"data: {numbers['data']}, {numbers['images']:,} images; deck recipe, batch {numbers['batch_size']}, 1 thread",
-        "",
-        f"{'images a second, median [quartiles]':38}{'by the clock':>26}{'ratio':>22}{'ratio, processor time':>24}",
-    ]
-    for name, rates in numbers["pipelines"].items():
-        wall, ratio, processor = (
-            Spread(**rates[clock][what])
-            for clock, what in (("wall", "rate"), ("wall", "ratio"), ("processor", "ratio"))
-        )
-        lines.append(f"{name:38}{wall.show(0):>26}{ratio.show(1):>22}{processor.show(1):>24}")
-    ratio = numbers["pipelines"][OURS]["wall"]["ratio"]["median"]
-    lines += ["", f"goal of {GOAL:.0f} times torchvision: {'reached' if ratio >= GOAL else 'MISSED'} ({ratio:.1f})", ""]
-    lines += [f"{'operation (µs an image)':32}{'ours':>10}{'torchvision':>14}{'times':>8}{'ours, ns a pixel':>20}"]
-    for name, cost in numbers["operations"].items():
-        mine, theirs = cost["ours"], cost["torchvision"]
-        per_pixel = mine * 1000 / numbers["pixels"]
-        lines.append(f"{name:32}{mine:10.2f}{theirs:14.2f}{theirs / mine:8.1f}{per_pixel:20.2f}")
-    lines += ["", f"{'step (µs an image)':32}{'ours':>10}"]
-    lines += [f"{name:32}{steps[name]:10.2f}" for name in steps if name not in ("starting", "chunk")]
-    share = steps["starting"] / steps["chunk"]
-    lines += [
-        "",
-        f"floor: gathering the bytes and writing the floats alone takes {steps['least']:.2f} µs an image;"
-        f" we take {steps['all']:.2f}, {steps['all'] / steps['least']:.1f} times that.",
-        f"Of it, {share:.2f} µs an image start the computations ({steps['starting']:,.0f} µs a chunk of"
-        f" {steps['chunk']:.0f} images); the rest is passes over the pixels in cache.",
-        "",
-    ]
-    for count, seconds in numbers["epoch"].items():
-        wall, processor = Spread(**seconds["wall"]), Spread(**seconds["processor"])
-        lines.append(f"an epoch of data alone, {count} thread(s): {wall.show(2)} s, processor {processor.show(2)} s")
-    best = min(seconds["wall"]["median"] for seconds in numbers["epoch"].values())
-    lines.append(f"goal of {EPOCH_GOAL:.0f} s an epoch: {'reached' if best < EPOCH_GOAL else 'MISSED'}")
-    return "\n".join(lines)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and write the numbers where asked."""
     example = "python -m bench.speed augment --rounds 41 --json augment.json"
@@ -173,16 +130,17 @@ def main(arguments: Sequence[str]) -> int:
     check(options, {"batch": 2048, "rounds": 1000, "threads": 1024})
     torch.set_num_threads(1)
     name, images = load_images(options.data)
-    said = {"measurement": "augment", "command": " ".join(["python -m bench.speed augment", *arguments])}
-    numbers = {**said, **measure(name, images, options.batch, options.rounds, options.threads)}
-    publish(numbers, report(numbers), options.json)
+    numbers = {
+        **describe("augment", arguments),
+        **measure(name, images, options.batch, options.rounds, options.threads),
+    }
+    publish(numbers, augment_table(numbers), options)
     return OK
 
 
 def measure(name: str, images: Tensor, batch_size: int, rounds: int, threads: int) -> dict[str, Any]:
-    """Return all measurements, with the machine they were made on."""
+    """Return all measurements."""
     return {
-        "environment": describe_environment(),
         "data": name,
         "images": len(images),
         "pixels": images.shape[1] * images.shape[2],

@@ -2,10 +2,13 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.environment import describe_environment
+from bench.speed.kinds import folder_name, kept_file
 from bench.util.errors import BadInput, unknown
 from bench.zoo.models import MODELS
 
@@ -16,8 +19,9 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the flag that names the file of all numbers."""
+    """Add the flags that say where all numbers go."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
+    parser.add_argument("--save", metavar="NAME", help="keep them for the report: reports/speed/<kind>/NAME.json")
 
 
 def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
@@ -30,12 +34,23 @@ def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
     for flag, limit in most.items():
         if not 0 < getattr(options, flag) <= limit:
             raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are numbers above 0 up to {limit}")
+    if options.save and not folder_name(options.save):
+        raise BadInput(f"--save {options.save!r}: a name has letters or digits")
     if options.json and not options.json.parent.is_dir():
         raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
 
 
-def publish(numbers: Mapping[str, Any], text: str, path: Path | None) -> None:
-    """Print a measurement, and write its numbers where asked."""
+def describe(measurement: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return what every measurement's numbers begin with: its name, its command and the machine."""
+    command = shlex.join(["python", "-m", "bench.speed", measurement, *arguments])
+    return {"measurement": measurement, "command": command, "environment": describe_environment()}
+
+
+def publish(numbers: Mapping[str, Any], text: str, options: argparse.Namespace) -> None:
+    """Print a measurement, and write its numbers where `--json` and `--save` ask."""
     print(text)
-    if path:
+    paths = [options.json, kept_file(numbers["environment"], options.save) if options.save else None]
+    for path in filter(None, paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        print(path)

@@ -5,7 +5,7 @@
 What `algorithms.cpu_autocast` keeps in float32 on a CPU is decided by this table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,14 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from algorithms.cpu_autocast import is_slow_in_bfloat16
-from bench.environment import describe_environment, usable_cores
-from bench.speed.command import add_json, check, publish
-from bench.speed.step_table import markdown
-from bench.speed.timing import spread, take_turns
+from bench.environment import usable_cores
+from bench.speed.command import add_json, check, describe, publish
+from bench.speed.depthwise_table import depthwise_table
+from bench.speed.timing import take_turns
 from bench.util.cli import OK, make_parser
 
 EXAMPLE = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
-HEADINGS = ("Channels", "Kernel", "Size", "bfloat16 (ms)", "float32 (ms)", "bfloat16 / float32", "Kept in float32")
 
 
 @dataclass(frozen=True)
@@ -75,25 +74,6 @@ def measure(case: Case, batch: int, rounds: int) -> dict[str, Any]:
     return {**asdict(case), "kept": is_kept(case), "seconds": {name: taken.wall for name, taken in times.items()}}
 
 
-def depthwise_table(numbers: Mapping[str, Any]) -> str:
-    """Return the measurement as a Markdown table."""
-    plan, machine = numbers["plan"], numbers["environment"]
-    rows = []
-    for row in numbers["rows"]:
-        bfloat16, float32 = row["seconds"]["bfloat16"], row["seconds"]["float32"]
-        ratio = spread([one / other for one, other in zip(bfloat16, float32, strict=True)])
-        stride = f", stride {row['stride']}" if row["stride"] > 1 else ""
-        place = [str(row["channels"]), f"{row['kernel']}×{row['kernel']}{stride}", f"{row['size']}×{row['size']}"]
-        times = [f"{1e3 * spread(seconds).median:.2f}" for seconds in (bfloat16, float32)]
-        rows.append([*place, *times, ratio.show(2), "yes" if row["kept"] else "no"])
-    head = (
-        f"Machine: {machine['cpu']}, {machine['cores']} cores; torch {machine['packages']['torch']}. Forward and"
-        f" backward of {plan['batch']} maps in channels-last, {plan['threads']} threads; median of {plan['rounds']}"
-        " rounds in turns [quartiles]."
-    )
-    return f"{head}\n\n{markdown(HEADINGS, rows, 3)}"
-
-
 def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, and write the numbers where asked."""
     parser = make_parser("bench.speed depthwise", "Measure depthwise convolutions in float32 beside bfloat16.", EXAMPLE)
@@ -105,11 +85,9 @@ def main(arguments: Sequence[str]) -> int:
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000})
     torch.set_num_threads(options.threads)
     numbers = {
-        "measurement": "depthwise",
-        "command": " ".join(["python -m bench.speed depthwise", *arguments]),
-        "environment": describe_environment(),
+        **describe("depthwise", arguments),
         "plan": {name: getattr(options, name) for name in ("batch", "threads", "rounds")},
         "rows": [measure(case, options.batch, options.rounds) for case in CASES],
     }
-    publish(numbers, depthwise_table(numbers), options.json)
+    publish(numbers, depthwise_table(numbers), options)
     return OK

@@ -16,16 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import YAMLS
-from bench.environment import REPOSITORY, describe_environment, usable_cores
+from bench.environment import REPOSITORY, usable_cores
 from bench.records import read_runs
-from bench.speed.command import add_json, add_models, check, publish
-from bench.speed.step_table import markdown
-from bench.speed.timing import spread
+from bench.speed.command import add_json, add_models, check, describe, publish
+from bench.speed.scaling_table import scaling_table
 from bench.util.cli import OK, make_parser
 from bench.util.errors import BadInput
 
 EXAMPLE = "python -m bench.speed scaling resnet_20 --batch 512 --json scaling.json"
-HEADINGS = ("Model", "Processes × threads", "Images/s", "Against the slowest", "Start-up (s)")
 Layout = tuple[int, int]
 
 
@@ -70,24 +68,6 @@ def measure(model: str, options: argparse.Namespace, choices: Sequence[Layout]) 
     ]
 
 
-def scaling_table(numbers: Mapping[str, Any]) -> str:
-    """Return the measurement as a Markdown table."""
-    plan, machine = numbers["plan"], numbers["environment"]
-    rows = []
-    for row in numbers["rows"]:
-        peers = [other for other in numbers["rows"] if other["model"] == row["model"]]
-        slowest = min(spread(other["images_per_second"]).median for other in peers)
-        speed, start = spread(row["images_per_second"]), spread(row["startup"])
-        ratio = f"{speed.median / slowest:.2f}×"
-        rows.append([row["model"], f"{row['processes']} × {row['threads']}", speed.show(0), ratio, start.show(1)])
-    head = (
-        f"Machine: {machine['cpu']}, {machine['cores']} cores. Global batch {plan['batch']}, {plan['steps']} steps on"
-        f" {plan['data']}; median of {plan['rounds']} rounds in turns [quartiles]. Start-up: from the start of the"
-        " process to its first step."
-    )
-    return f"{head}\n\n{markdown(HEADINGS, rows, 2)}"
-
-
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for what there is not."""
     parser = make_parser("bench.speed scaling", "Measure processes × threads at the same global batch.", EXAMPLE)
@@ -110,11 +90,9 @@ def main(arguments: Sequence[str]) -> int:
     gpus = torch.cuda.device_count()
     choices = layouts(gpus, gpus=True) if gpus else layouts(usable_cores())
     numbers = {
-        "measurement": "scaling",
-        "command": " ".join(["python -m bench.speed scaling", *arguments]),
-        "environment": describe_environment(),
+        **describe("scaling", arguments),
         "plan": {name: getattr(options, name) for name in ("batch", "steps", "rounds", "data")},
         "rows": [row for model in options.models for row in measure(model, options, choices)],
     }
-    publish(numbers, scaling_table(numbers), options.json)
+    publish(numbers, scaling_table(numbers), options)
     return OK

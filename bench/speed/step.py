@@ -20,7 +20,7 @@ from bench.budget import forward_macs
 from bench.config import YAMLS, load_spec
 from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment, usable_cores
-from bench.speed.command import add_json, add_models, check, publish
+from bench.speed.command import add_json, add_models, check, describe, publish
 from bench.speed.isolated import in_own_process
 from bench.speed.step_table import step_table
 from bench.util.cli import FAILED, OK, make_parser
@@ -167,11 +167,9 @@ def main(arguments: Sequence[str]) -> int:
                 in_own_process(measure, model, mode, plan) or {"model": model, "mode": mode, "failed": "failed"}
             )
     numbers = {
-        "measurement": "step",
-        "command": " ".join(["python -m bench.speed step", *arguments]),
-        "environment": describe_environment(),
+        **describe("step", arguments),
         "plan": {"batch": plan.batch, "threads": plan.threads, "data": data, "rounds": plan.rounds},
         "rows": rows,
     }
-    publish(numbers, step_table(numbers), options.json)
+    publish(numbers, step_table(numbers), options)
     return FAILED if any(row.get("failed") == "failed" for row in rows) else OK

@@ -10,6 +10,7 @@ import torch
 
 from bench.speed import __main__ as speed
 from bench.speed import augment
+from bench.speed.augment_table import GOAL, OURS, THEIRS
 from bench.speed.timing import best_of, spread, take_turns
 from bench.util.cli import BAD_INPUT, run_command
 from tests.augmentation.reference import drawn_images
@@ -43,7 +44,7 @@ def test_spread_is_the_median_and_quartiles() -> None:
 def test_rates_and_ratios_belong_together() -> None:
     result = augment.compare(IMAGES, 64, 3)
     for clock in ("wall", "processor"):
-        theirs, ours = result[augment.THEIRS][clock], result[augment.OURS][clock]
+        theirs, ours = result[THEIRS][clock], result[OURS][clock]
         assert theirs["ratio"]["median"] == pytest.approx(1)
         ratios = np.array(ours["rates"]) / np.array(theirs["rates"])
         assert ours["ratio"]["median"] == pytest.approx(float(np.median(ratios)))
@@ -63,8 +64,8 @@ def test_both_sides_make_the_same_kind_of_batch(monkeypatch: pytest.MonkeyPatch)
 
 def test_is_many_times_as_fast_as_torchvision() -> None:
     # Processor time and half of the goal: what a busy or unusual machine still reaches.
-    ratio = augment.compare(IMAGES, 128, 5)[augment.OURS]["processor"]["ratio"]["median"]
-    assert ratio > augment.GOAL / 2
+    ratio = augment.compare(IMAGES, 128, 5)[OURS]["processor"]["ratio"]["median"]
+    assert ratio > GOAL / 2
 
 
 def test_command_prints_and_writes_all_numbers(

@@ -20,7 +20,8 @@ def test_the_command_writes_its_numbers_and_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(depthwise, "CASES", (Case(4, 6, 3), Case(4, 6, 3, 2)))
-    before, file = torch.get_num_threads(), tmp_path / "depthwise.json"
+    before, file = torch.get_num_threads(), tmp_path / "kind" / "depthwise.json"
+    file.parent.mkdir()
     try:
         words = ["depthwise", "--batch", "2", "--threads", "1", "--rounds", "3", "--json", str(file)]
         assert run_command(speed.main, words) == OK
@@ -30,5 +31,5 @@ def test_the_command_writes_its_numbers_and_the_report(
     assert [len(row["seconds"]["float32"]) for row in found["rows"]] == [3, 3]
     assert [row["kept"] for row in found["rows"]] == [False, True]
     capsys.readouterr()
-    assert run_command(speed.main, ["report", str(file)]) == OK
+    assert run_command(speed.main, ["report", str(tmp_path)]) == OK
     assert "| 4 | 3×3, stride 2 | 6×6 |" in capsys.readouterr().out

@@ -131,7 +131,8 @@ def test_a_process_of_its_own_returns_or_fails(capfd: pytest.CaptureFixture[str]
 
 def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     """Every side, in the default mode and in one that is named; then the report of the numbers."""
-    file = tmp_path / "a_step.json"
+    file = tmp_path / "kind" / "a_step.json"
+    file.parent.mkdir()
     words = ["--modes", "default", "fp32", "--common", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
     command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, "--data", "shapes100"]
     environment = {**os.environ, "BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
@@ -152,7 +153,7 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
         )
         assert row["peak_gflops"] > 1
     out = tmp_path / "speed.md"
-    assert run_command(speed.main, ["report", str(file), "--out", str(out)]) == 0
+    assert run_command(speed.main, ["report", str(tmp_path), "--out", str(out)]) == 0
     assert "## A step" in out.read_text()
     assert found["command"] in out.read_text()
 

@@ -1,0 +1,31 @@
+"""The kinds of machine that have been measured: how each is named, and the folder in which its numbers are kept."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.environment import REPOSITORY
+
+KEPT = REPOSITORY / "reports" / "speed"
+
+
+def kind_of(environment: Mapping[str, Any]) -> str:
+    """Return the kind of a measurement's machine in words: the processor, its vector extension, the GPU.
+
+    Files from before the extension was recorded give the processor alone.
+    """
+    limited = " (limited)" if environment.get("limits") else ""
+    extension = environment.get("extension")
+    parts = [environment["cpu"], f"{extension}{limited}" if extension else None, environment.get("gpu")]
+    return ", ".join(part for part in parts if part)
+
+
+def folder_name(kind: str) -> str:
+    """Return the name of the folder of a kind: lower case letters and digits, all else an underscore."""
+    return re.sub(r"[^a-z0-9]+", "_", kind.lower()).strip("_")
+
+
+def kept_file(environment: Mapping[str, Any], name: str) -> Path:
+    """Return where the numbers of a measurement are kept by a name, in the folder of its machine's kind."""
+    return KEPT / folder_name(kind_of(environment)) / f"{folder_name(name)}.json"
