@@ -150,14 +150,19 @@ def validate_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, di
     return complete
 
 
-def validate_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one algorithm's settings with defaults filled in; raise BadInput naming setting, value and range."""
+def find_algorithm(name: str) -> AlgorithmRow:
+    """Return an algorithm's row; raise BadInput with the nearest name, or the key that declares what is asked for."""
     plain = str(name).lower().replace("_", "").replace("-", "")
     if name not in ALGORITHMS and plain in ELSEWHERE:
         raise BadInput(f"unknown algorithm '{name}': it is declared as {ELSEWHERE[plain]}.")
     if name not in ALGORITHMS:
         raise unknown("algorithm", name, ALGORITHMS)
-    rows = ALGORITHMS[name].settings
+    return ALGORITHMS[name]
+
+
+def validate_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one algorithm's settings with defaults filled in; raise BadInput naming setting, value and range."""
+    rows = find_algorithm(name).settings
     schema = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **dict(rows))  # type: ignore[call-overload]
     try:
         return schema.model_validate(dict(settings)).model_dump()

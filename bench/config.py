@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
+from bench.layers import Layers, merge, merge_layers, unknown_key
 from bench.spec import AdamWSection, RunSpec, Section, SGDSection
 from bench.util.errors import BadInput, first_line, nearest, unknown
 from bench.util.yaml_safety import UNREADABLE, check_aliases
@@ -26,7 +27,6 @@ from bench.zoo.models import MODELS
 
 OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
 YAMLS = Path(__file__).resolve().parent.parent / "yamls"
-Layers = list[tuple[str, dict[str, Any]]]
 
 
 def load_spec(path: Path | str, overrides: Sequence[str] = (), arm: str | None = None) -> RunSpec:
@@ -47,7 +47,7 @@ def read_layers(path: Path, overrides: Sequence[str] = (), arm: str | None = Non
     """Return the mappings that make up a spec, lowest precedence first, each with the name of its source."""
     changes = parse_overrides(overrides)
     top = read_yaml(path)
-    differences = choose_arm(top.pop("arms", None), arm, path)
+    differences = choose_arm(top.pop("arms", None), arm, path) if "arms" in top or arm is not None else {}
     named = [layer.pop("base") for layer in (top, differences, changes) if "base" in layer]
     bases = as_bases(named[-1], "base", path) if named else []
     layers: Layers = []
@@ -63,8 +63,6 @@ def read_layers(path: Path, overrides: Sequence[str] = (), arm: str | None = Non
 
 def choose_arm(arms: Any, arm: str | None, path: Path) -> dict[str, Any]:
     """Return what an ablation's arm changes in its base: nothing for a file that is no ablation."""
-    if arms is None and arm is None:
-        return {}
     if not isinstance(arms, Mapping) or not arms:
         raise BadInput(f"{path}: key 'arms': a mapping of names to differences is expected, found {arms!r}")
     if arm is None:
@@ -169,9 +167,7 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 def spec_from_layers(layers: Layers) -> RunSpec:
     """Merge layers, validate the result and return the frozen spec."""
-    merged: dict[str, Any] = {}
-    for _, content in layers:
-        merged = merge(merged, content)
+    merged = merge_layers(layers)
     merged["algorithms"] = chosen_algorithms(merged.get("algorithms", {}), layers)
     asked, merged["budget"] = find_budget(layers), None
     if asked is None:
@@ -185,34 +181,17 @@ def validate(merged: Mapping[str, Any], layers: Layers) -> RunSpec:
     try:
         spec = RunSpec.model_validate(merged)
     except ValidationError as error:
-        raise BadInput("\n".join(describe(item, layers) for item in error.errors())) from None
+        raise BadInput("\n".join(dict.fromkeys(describe(item, layers) for item in error.errors()))) from None
     check_names(spec, layers)
     return spec
 
 
-def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `high` over `low`, key by key; an optimizer or schedule of another name replaces the whole section."""
-    result = dict(low)
-    for key, value in high.items():
-        below = result.get(key)
-        if isinstance(below, Mapping) and isinstance(value, Mapping) and not replaces(key, below, value):
-            result[key] = merge(below, value)
-        else:
-            result[key] = value
-    return result
-
-
-def replaces(key: str, low: Mapping[str, Any], high: Mapping[str, Any]) -> bool:
-    """Tell whether a section names another optimizer or model, whose settings the lower one's would not fit."""
-    return key in ("optimizer", "model") and "name" in high and "name" in low and high["name"] != low["name"]
-
-
 def chosen_algorithms(value: Any, layers: Layers) -> Any:
-    """Return the algorithms without those set to null, each validated; pass anything malformed on to the schema."""
+    """Return the algorithms, each validated; pass anything malformed on to the schema."""
     if not isinstance(value, Mapping):
         return value
-    present = {name: settings for name, settings in value.items() if settings is not None}
-    for name, settings in present.items():
+    present = dict(value)
+    for name, settings in value.items():
         if not isinstance(settings, Mapping):
             continue
         try:
@@ -269,12 +248,13 @@ def describe(item: Mapping[str, Any], layers: Layers) -> str:
     key = ".".join(str(part) for part in keys)
     where = f"{origin(keys, layers)}: key '{key}'"
     if item["type"] == "extra_forbidden":
-        allowed = allowed_keys(item["loc"])
-        return f"{where}: unknown key.{nearest(str(keys[-1]), allowed)} Allowed: {', '.join(sorted(allowed))}."
+        return f"{where}: {unknown_key(str(keys[-1]), allowed_keys(item['loc']))}"
     if item["type"] == "missing":
         return f"{layers[-1][0]}: key '{key}' is missing and has no default"
     if item["type"].startswith("union_tag"):
         return describe_tag(item, layers)
+    if keys[:2] == ["model", "options"] and len(keys) == 3:
+        return f"{where}: {item['input']!r}: allowed is a number, a text, true or false"
     return f"{where}: {item['input']!r}: {item['msg'].removeprefix('Value error, ')}{nearest_literal(item)}"
 
 
@@ -295,7 +275,9 @@ def nearest_literal(item: Mapping[str, Any]) -> str:
 
 
 def yaml_keys(location: Sequence[Any]) -> list[Any]:
-    """Return pydantic's path of an error as keys of the YAML: the kind of optimizer in it is no key."""
+    """Return pydantic's path of an error as keys of the YAML: the kind of optimizer, or type, in it is no key."""
+    if tuple(location[:2]) == ("model", "options"):
+        return list(location[:3])
     kind = len(location) > 1 and location[0] == "optimizer" and location[1] in OPTIMIZERS
     return [location[0], *location[2:]] if kind else list(location)
 

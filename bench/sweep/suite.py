@@ -23,7 +23,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from bench.config import YAMLS, merge, parse_overrides, read_layers, read_yaml, spec_from_layers
+from bench.config import YAMLS, parse_overrides, read_layers, read_yaml, spec_from_layers
+from bench.layers import merge
 from bench.records import run_directory
 from bench.spec import RunSpec, SafeName, Section
 from bench.util.errors import BadInput, nearest, unknown

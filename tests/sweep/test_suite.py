@@ -59,7 +59,11 @@ def test_a_model_s_own_overrides_come_after_the_suite_s_and_the_command_line_aft
 
 def test_the_words_of_a_run_train_exactly_its_spec(write_suite: WriteSuite) -> None:
     models = ["resnet_20.yaml", "ablations/ghost_ratio.yaml"]
-    overrides = {"budget": "0.5 PFLOP", "optimizer": {"name": "adamw", "lr": 1e-5}, "algorithms": {"mixup": None}}
+    overrides = {
+        "budget": "0.5 PFLOP",
+        "optimizer": {"name": "adamw", "lr": 1e-5},
+        "algorithms": {"channels_last": None},
+    }
     plan = expand(write_suite(models=models, overrides=overrides, recipes=["recipes/light_200ep.yaml"]))
     for run in plan.runs:
         words = list(run.words)
