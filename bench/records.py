@@ -3,17 +3,20 @@
     runs/<experiment>/<model>-<recipe hash>-s<seed>/
         spec.yaml            the resolved spec
         environment.json     versions, commit, machine, threads
-        epochs.jsonl         one row an epoch, appended and flushed
+        epochs.jsonl         one row an epoch and an evaluation, appended and flushed
         result.json          written last, atomically: its presence means finished
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
         rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
         checkpoints/ wandb/  what the run goes on from (`bench.engines.checkpoints`), and the offline W&B run
 
-A row of `epochs.jsonl`: epoch, batch, samples (seen so far, all ranks), lr, train_loss, train_top1, eval_loss,
-eval_top1, eval_top5, eval_samples (null when the epoch was not evaluated), train_seconds, eval_seconds (both since the
-start of the run).
+A row of `epochs.jsonl` is written at each epoch's end, at each evaluation within an epoch and at the run's end. All of
+it tells of the step `batch`: epoch (epochs trained: 1.5 in the middle of the second), samples (seen so far, all ranks),
+lr, train_loss, train_top1 (means over the epoch's steps up to this one), eval_loss, eval_top1, eval_top5, eval_samples
+(of the weights at this step; null when they were not evaluated), train_seconds, eval_seconds (both since the start of
+the run). Older records have no rows within an epoch, their `epoch` is the number of epochs begun, and a row may hold an
+evaluation of an earlier step of its epoch.
 
-`result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (the last epoch);
+`result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (of the final weights);
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
 params, macs, activations, fingerprint, … (each null where it could not be counted; `uncounted_because` says why)};
 data {name, split, classes, train_samples, eval_samples};

@@ -4,7 +4,7 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +18,15 @@ import_composer()
 
 from composer import Trainer
 from composer.callbacks import LRMonitor, MemoryMonitor
-from composer.core import Algorithm, Callback, DataSpec, Evaluator, Precision
-from composer.utils import dist, reproducibility
+from composer.core import Algorithm, Callback, DataSpec, Evaluator, Event, Precision, State
+from composer.utils import create_interval_scheduler, dist, reproducibility
 
 from algorithms.cpu_autocast import CPUAutocast
 from algorithms.registry import build_algorithms
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader
 from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
-from bench.engines.callbacks.checkpoint import CheckpointCallback
+from bench.engines.callbacks.checkpoint import CheckpointCallback, ended
 from bench.engines.callbacks.clock import ClockCallback, slowest, synchronise
 from bench.engines.callbacks.cost import CostCallback, training_flops
 from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
@@ -106,6 +106,20 @@ def whole(batch: Any, _: int | float) -> list[Any]:
     return [batch]
 
 
+def evaluation_times(interval: str) -> Callable[[State, Event], bool]:
+    """Return when to evaluate: at the interval, and once at the run's end, after all that changes its weights there.
+
+    Composer alone would evaluate the last step at its interval, before an average of weights is put in their place.
+    """
+    is_due = create_interval_scheduler(interval, include_end_of_training=False, checkpoint_events=False)
+
+    def evaluate(state: State, event: Event) -> bool:
+        """Tell whether to evaluate at an event."""
+        return event == Event.FIT_END or (not ended(state) and is_due(state, event))
+
+    return evaluate
+
+
 def monitors(device: str) -> list[Callback]:
     """Return Composer's own monitors; the one of memory knows GPUs only."""
     return [LRMonitor(), MemoryMonitor()] if device == "gpu" else [LRMonitor()]
@@ -125,7 +139,7 @@ def build_trainer(
         model=model,
         train_dataloader=DataSpec(train, split_batch=whole),
         eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
-        eval_interval=str(spec.eval_interval),
+        eval_interval=evaluation_times(str(spec.eval_interval)),
         max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
         optimizers=build_optimizer(model, spec.optimizer, fused=can_fuse(spec)),
         schedulers=build_scheduler(spec.schedule, seconds),

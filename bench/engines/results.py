@@ -21,7 +21,7 @@ def make_result(
     machine: Mapping[str, Any],
     run: str,
 ) -> dict[str, Any]:
-    """Return `result.json` (fields: see `bench.records`): the headline is the last epoch's evaluation."""
+    """Return `result.json` (fields: see `bench.records`): the headline is the evaluation of the final weights."""
     last = rows[-1]
     samples = int(last["samples"])
     return {
@@ -63,7 +63,7 @@ def make_result(
 
 
 def best_epoch(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the best top-1 over the epochs: a diagnostic, since it is chosen on the split that it reports."""
+    """Return the best top-1 over the evaluations: a diagnostic, since it is chosen on the split that it reports."""
     evaluated = [row for row in rows if row["eval_top1"] is not None]
     best = max(evaluated, key=lambda row: row["eval_top1"])
     return {"top1": best["eval_top1"], "epoch": best["epoch"]}

@@ -29,7 +29,7 @@ TRAINED = (
 class Curve:
     """A quantity over the epochs: mean, lowest and highest over the seeds."""
 
-    epochs: list[int]
+    epochs: list[float]
     mean: list[float]
     low: list[float]
     high: list[float]

@@ -82,7 +82,7 @@ def last_epoch(row: Mapping[str, Any]) -> str:
     if not row:
         return "starting"
     top1 = f", top-1 {row['eval_top1']:.2f}" if row.get("eval_top1") is not None else ""
-    return f"epoch {row['epoch']}{top1}"
+    return f"epoch {row['epoch']:.4g}{top1}"
 
 
 class PlainView:

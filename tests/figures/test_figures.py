@@ -105,10 +105,11 @@ def test_every_run_and_figure_is_drawn_without_a_display(ablation_runs: Path, tm
 def test_a_curve_is_the_mean_and_range_of_the_runs() -> None:
     runs: list[list[Row]] = [
         [{"epoch": 1, "eval_top1": 10.0}, {"epoch": 2, "eval_top1": 30.0}, {"epoch": 3, "eval_top1": None}],
-        [{"epoch": 1, "eval_top1": 20.0}, {"epoch": 2, "eval_top1": 50.0}],
+        [{"epoch": 1, "eval_top1": 20.0}, {"epoch": 1.5, "eval_top1": 35.0}, {"epoch": 2, "eval_top1": 50.0}],
     ]
     curve = curves.curve_of(runs, "eval_top1")
     assert curve == curves.Curve([1, 2], [15.0, 40.0], [10.0, 30.0], [20.0, 50.0])
+    assert curves.curve_of(runs[1:], "eval_top1").epochs == [1, 1.5, 2]
     assert curves.curve_of(runs, "train_loss").epochs == []
 
 

@@ -1,4 +1,4 @@
-"""Record a run: training loss and accuracy, exact evaluation; one row an epoch, one console line."""
+"""Record a run: training loss and accuracy, exact evaluation; a row and a console line an epoch and an evaluation."""
 
 import math
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from composer.loggers import Logger
 from composer.utils import dist
 from torch import Tensor
 
+from bench.engines.callbacks.checkpoint import ended
 from bench.engines.callbacks.clock import slowest
 from bench.engines.clock import Clock
 from bench.engines.stopping import Diverged
@@ -48,8 +49,9 @@ NOT_EVALUATED: Row = {"eval_loss": None, "eval_top1": None, "eval_top5": None, "
 
 
 class Recorder(Callback):
-    """Collect one row an epoch without a device synchronisation per step, and hand it to `write_row` on rank 0.
+    """Collect a row an epoch and an evaluation without a device synchronisation a step; rank 0 gives it to `write_row`.
 
+    A row tells how far the run is at its `batch`, and holds an evaluation only of the weights at that very step.
     `eval_samples` is the size of the evaluation split; an evaluation that saw any other number of images is an error.
     """
 
@@ -121,30 +123,38 @@ class Recorder(Callback):
             words, step = f"the evaluation loss became {loss}", int(state.timestamp.batch)
             raise Diverged(words, step=step, epoch=epochs_begun(state), lr=learning_rate(state), loss=loss)
 
+    def batch_checkpoint(self, state: State, logger: Logger) -> None:
+        """Write the row of an evaluation within an epoch; one after an epoch's last step is in the epoch's own row."""
+        if self._evaluation["eval_samples"] is not None and int(state.timestamp.batch_in_epoch) < steps_an_epoch(state):
+            self._record(state, logger)
+
     def epoch_checkpoint(self, state: State, logger: Logger) -> None:
         """Write the epoch's row: this event follows the epoch's evaluation and precedes its checkpoint.
 
-        When the interval of evaluations leaves the last epoch out, its evaluation and its row come at the very end.
+        The row of the run's end waits for its evaluation, which comes after every event of the fit.
         """
-        last = state.max_duration is not None and state.timestamp >= state.max_duration
-        if not last or self._evaluation["eval_samples"] is not None:
-            self._finish_row(state, logger)
+        if not ended(state):
+            self._record(state, logger)
+            self._start_epoch()
 
     def finish(self, state: State, logger: Logger) -> None:
-        """Write the row of an epoch whose evaluation comes after every event of the fit, as one cut short has it."""
-        if self._steps:
-            self._finish_row(state, logger)
+        """Write the row of the run's end, after `fit` and thus after the evaluation of the final weights."""
+        self._record(state, logger)
+        self._start_epoch()
 
-    def _finish_row(self, state: State, logger: Logger) -> None:
-        """Make the row, log it, write and report it on rank 0, and start the next."""
+    def _record(self, state: State, logger: Logger) -> None:
+        """Make a row, log it, and write and report it on rank 0."""
         row = self._row(state)
         self.rows.append(row)
+        self._evaluation = dict(NOT_EVALUATED)
         logger.log_metrics({wandb_name(key): value for key, value in row.items() if value is not None})
         if dist.get_global_rank() == 0:
             self.write_row(row)
             self.report(console_line(row, str(state.max_duration)))
+
+    def _start_epoch(self) -> None:
+        """Start the sums of an epoch."""
         self._loss, self._steps, self._seen, self._hits = 0.0, 0, 0, None
-        self._evaluation = dict(NOT_EVALUATED)
 
     def _counts(self) -> tuple[float, float]:
         """Return how many training images of the epoch were classified right so far, of how many, over all ranks."""
@@ -156,12 +166,12 @@ class Recorder(Callback):
         return right, seen
 
     def _row(self, state: State) -> Row:
-        """Return the row of the epoch that has just ended."""
+        """Return how far the run is, and the evaluation of its weights as they are now, if there was one."""
         seconds = slowest(self.clock.read())
         right, seen = self._counts()
         loss = self._loss / self._steps if self._steps else math.nan
         return {
-            "epoch": epochs_begun(state),
+            "epoch": epochs_trained(state),
             "batch": int(state.timestamp.batch),
             "samples": int(state.timestamp.sample),
             "lr": learning_rate(state),
@@ -171,6 +181,18 @@ class Recorder(Callback):
             "train_seconds": seconds["train"],
             "eval_seconds": seconds["eval"],
         }
+
+
+def steps_an_epoch(state: State) -> int:
+    """Return the number of steps in an epoch."""
+    assert state.dataloader_len is not None, "the training loader knows its length"
+    return int(state.dataloader_len)
+
+
+def epochs_trained(state: State) -> float:
+    """Return how many epochs have been trained: a whole number at an epoch's end, 1.5 in the middle of the second."""
+    whole, steps = int(state.timestamp.epoch), int(state.timestamp.batch_in_epoch)
+    return whole + steps / steps_an_epoch(state) if steps else whole
 
 
 def epochs_begun(state: State) -> int:
@@ -190,9 +212,9 @@ def wandb_name(key: str) -> str:
 
 
 def console_line(row: Row, duration: str) -> str:
-    """Return an epoch as one line for the console."""
+    """Return a row as one line for the console."""
     speed = row["samples"] / row["train_seconds"] if row["train_seconds"] else math.nan
-    parts = [f"epoch {row['epoch']} of {duration}"]
+    parts = [f"epoch {row['epoch']:.4g} of {duration}"]
     parts += [f"train loss {row['train_loss']:.3f}"] if row["train_loss"] is not None else []
     parts += [f"train top-1 {row['train_top1']:.2f}"] if row["train_top1"] is not None else []
     parts += [f"eval top-1 {row['eval_top1']:.2f} top-5 {row['eval_top5']:.2f}"] if row["eval_top1"] is not None else []
