@@ -6,7 +6,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
@@ -156,6 +156,7 @@ NOT_IDENTITY = (
     "budget",
     "experiment",
     "runs",
+    "data.root",
     "device",
     "threads",
     "checkpoint",
@@ -167,9 +168,18 @@ NOT_IDENTITY = (
 
 def recipe_identity(spec: RunSpec) -> dict[str, Any]:
     """Return the part of the spec that decides the result, without the seed."""
-    identity = spec.model_dump(mode="json", exclude=set(NOT_IDENTITY))
-    identity["data"].pop("root")
-    return identity
+    return leave_out(spec.model_dump(mode="json"), NOT_IDENTITY)
+
+
+def leave_out(content: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Return nested content without some dotted keys; one that it does not have is no error."""
+    result = dict(content)
+    for section, _, below in (key.partition(".") for key in keys):
+        if not below:
+            result.pop(section, None)
+        elif isinstance(result.get(section), Mapping):
+            result[section] = leave_out(result[section], [below])
+    return result
 
 
 def recipe_hash(spec: RunSpec) -> str:

@@ -128,7 +128,7 @@ def constant_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
 
 def time_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
     """Return the mean of a time; times of different machines are not averaged."""
-    if run_group.facets["machine"] == "several":
+    if run_group.recipe_fields["machine"] == "several":
         return missing("the runs were trained on several machines")
     return mean_cell(run_group, path, scale)
 

@@ -1,19 +1,26 @@
 """Group run records: one network under one recipe, whose runs differ in the seed alone.
 
-Tables and figures are made of run groups. Their facets say what the recipe was, which rows may be ranked together, and
-what has to be said in a footnote.
+Tables and figures are made of run groups. Their recipe fields (`bench.analysis.recipe`) say what the recipe was, which
+rows may be ranked together, and what has to be said in a footnote.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from bench.analysis.identity import recorded_identity
+from bench.analysis.recipe import (
+    MACHINE,
+    NOT_RECIPE,
+    RANKED_TOGETHER,
+    RECIPE_FIELDS,
+    declared_fields,
+    default_stem,
+)
 from bench.records import RunRecord
-from bench.zoo.models import MODELS
 
-TIMM_PREFIX = "timm/"
 SEVERAL = "several"
 Result = Mapping[str, Any]
 
@@ -54,12 +61,14 @@ class RunGroup:
     @cached_property
     def label(self) -> str:
         """Return the model's name with the options and the stem that differ from the zoo's row."""
-        return " ".join([self.model, *unusual_options(self.spec)])
+        stem = self.recipe_fields["stem"]
+        return self.recipe_fields["model"] + (f" stem={stem}" if stem != default_stem(self.model) else "")
 
     @cached_property
-    def facets(self) -> dict[str, str]:
-        """Return what the recipe was, facet by facet, as text."""
-        return {name: facet(self) for name, facet in FACETS.items()}
+    def recipe_fields(self) -> dict[str, str]:
+        """Return what the recipe was, field by field, as text."""
+        measured = {"max_duration": steps_text(self), "precision": precision_text(self)}
+        return {**declared_fields({**self.spec, **measured}), MACHINE: machine_text(self)}
 
     def values(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path of the results, of the runs that have it."""
@@ -87,74 +96,6 @@ def pick(result: Result, path: str) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def option_values(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a model's builder options: those of the zoo's row, and over them those of the spec."""
-    row = MODELS.get(name)
-    return {**(row.options if row else {}), **options}
-
-
-def default_stem(name: str) -> str:
-    """Return the stem a model has when none is named: timm's are made for ImageNet, the others for their 32 pixels."""
-    row = MODELS.get(name)
-    timm = name.startswith(TIMM_PREFIX) or (row is not None and str(row.builder).startswith("timm_models:"))
-    return "imagenet" if timm else "native"
-
-
-def stem_of(spec: Result) -> str:
-    """Return the stem of a spec: the one it names, else the model's own."""
-    model = spec["model"]
-    return str(model.get("stem") or (model.get("options") or {}).get("stem") or default_stem(model["name"]))
-
-
-def unusual_options(spec: Result) -> list[str]:
-    """Return "key=value" of the model's options and stem where they differ from the zoo's row."""
-    name, options = spec["model"]["name"], dict(spec["model"].get("options") or {})
-    usual = option_values(name, {})
-    words = [f"{key}={value}" for key, value in sorted(options.items()) if usual.get(key) != value and key != "stem"]
-    stem = stem_of(spec)
-    return words + ([f"stem={stem}"] if stem != default_stem(name) else [])
-
-
-def augmentation_text(spec: Result) -> str:
-    """Return the augmentation in words."""
-    section = spec.get("augmentation") or {}
-    parts = [f"crop {section['crop_padding']}"] if section.get("crop_padding") else []
-    parts += ["flip"] if section.get("flip") else []
-    parts += [str(section["policy"])] if section.get("policy", "none") != "none" else []
-    parts += [f"erasing {section['erasing']:g}"] if section.get("erasing") else []
-    return " + ".join(parts) or "none"
-
-
-def algorithm_texts(spec: Result) -> dict[str, str]:
-    """Return each algorithm of a spec in words, with its settings."""
-    return {
-        name: f"{name} {' '.join(f'{k}={v}' for k, v in sorted(settings.items()))}".strip()
-        for name, settings in sorted((spec.get("algorithms") or {}).items())
-    }
-
-
-def optimizer_text(spec: Result) -> str:
-    """Return the optimizer in words, without learning rate and weight decay."""
-    section = spec["optimizer"]
-    if section["name"] == "sgd":
-        return f"sgd momentum {section.get('momentum', 0):g}{' nesterov' if section.get('nesterov') else ''}"
-    return f"{section['name']} betas {section.get('beta1', 0):g} {section.get('beta2', 0):g}"
-
-
-def decay_text(spec: Result) -> str:
-    """Return the weight decay, and whether norms and biases are spared."""
-    section = spec["optimizer"]
-    spared = "" if section.get("decay_norm_bias", True) else " (norms and biases spared)"
-    return f"{section.get('weight_decay', 0):g}{spared}"
-
-
-def schedule_text(spec: Result) -> str:
-    """Return the schedule in words."""
-    section = spec.get("schedule") or {}
-    final = f", final {section['final']:g}" if section.get("final") else ""
-    return f"{section.get('name')}, warm-up {section.get('warmup', '0ep')}{final}"
-
-
 def machine_text(run_group: RunGroup) -> str:
     """Return what trained the run group ("8 × Tesla V100"), or that it was several machines."""
     found = {device_text(record.result or {}) for record in run_group.records}
@@ -162,25 +103,25 @@ def machine_text(run_group: RunGroup) -> str:
 
 
 def precision_text(run_group: RunGroup) -> str:
-    """Return the precision that the runs computed in, of which seeds where they differ, and whether compiled."""
+    """Return the precision that the runs computed in, of which seeds where they differ."""
     seeds: dict[str, list[str]] = defaultdict(list)
     for seed, precision in sorted(run_group.precisions.items()):
         seeds[precision].append(str(seed))
     several = len(seeds) > 1
-    texts = [f"{name} (seed {', '.join(seeds[name])})" if several else name for name in sorted(seeds)]
-    return ", ".join([*texts, *(["compiled"] if run_group.spec.get("compile") else [])])
+    return ", ".join(f"{name} (seed {', '.join(seeds[name])})" if several else name for name in sorted(seeds))
 
 
 def steps_text(run_group: RunGroup) -> str:
-    """Return the number of steps, or what else the runs have in common.
-
-    Those of equal training compute differ in steps by design, those of a duration in seconds by the machine's mood.
-    """
+    """Return the number of steps, or that they are as many as equal training compute allows each network."""
     budget = str(run_group.spec.get("budget") or "")
-    if budget.endswith("FLOP"):
-        return f"as {budget} allows"
+    return f"as {budget} allows" if budget.endswith("FLOP") else duration_text(run_group)
+
+
+def duration_text(run_group: RunGroup) -> str:
+    """Return the number of steps of all runs; the declared duration where they differ or may."""
+    declared = str(run_group.spec["max_duration"])
     found = {int(steps) for steps in run_group.values("training.steps").values()}
-    return str(found.pop()) if len(found) == 1 else str(run_group.spec["max_duration"])
+    return str(found.pop()) if len(found) == 1 and not declared.endswith("sec") else declared
 
 
 def device_text(result: Result) -> str:
@@ -192,27 +133,6 @@ def device_text(result: Result) -> str:
         threads = ranks * int(machine.get("threads") or 1)
         return f"{name}, {threads} thread{'s' if threads > 1 else ''}"
     return f"{ranks} × {name}"
-
-
-FACETS: dict[str, Callable[[RunGroup], str]] = {
-    "dataset": lambda c: str(c.spec["data"]["name"]),
-    "split": lambda c: str(c.spec["data"]["split"]),
-    "steps": steps_text,
-    "batch": lambda c: str(c.spec["batch_size"]),
-    "augmentation": lambda c: augmentation_text(c.spec),
-    "optimizer": lambda c: optimizer_text(c.spec),
-    "lr": lambda c: f"{c.spec['optimizer']['lr']:g}",
-    "weight decay": lambda c: decay_text(c.spec),
-    "schedule": lambda c: schedule_text(c.spec),
-    "algorithms": lambda c: ", ".join(algorithm_texts(c.spec).values()) or "none",
-    "precision": precision_text,
-    "stem": lambda c: stem_of(c.spec),
-    "machine": machine_text,
-}
-# Rows that differ in one of these are not ranked against each other.
-RANKED_TOGETHER = ("dataset", "split", "steps", "batch", "augmentation")
-# Facets of the model and of the machine: they do not make another recipe.
-NOT_RECIPE = ("stem", "machine")
 
 
 def group_runs(records: Iterable[RunRecord]) -> tuple[list[RunGroup], list[str]]:
@@ -235,16 +155,27 @@ def group_runs(records: Iterable[RunRecord]) -> tuple[list[RunGroup], list[str]]
 
 
 def group_key(record: RunRecord) -> tuple[Any, ...]:
-    """Return what runs of one run group have in common: recipe, network as built, and the sizes of the data."""
+    """Return what runs of one run group have in common: recipe, network as built, and the sizes of the data.
+
+    The recipe is compared by its keys, not by its recorded hash, which changes with every key that the schema gains.
+    """
     result = record.result or {}
     model, data = result.get("model", {}), result.get("data", {})
     sizes = tuple(data.get(key) for key in ("train_samples", "eval_samples", "classes"))
-    return result.get("recipe"), model.get("fingerprint"), model.get("params"), sizes
+    return hashable(recorded_identity(record.spec)), model.get("fingerprint"), model.get("params"), sizes
+
+
+def hashable(value: Any) -> Hashable:
+    """Return nested plain data as nested tuples."""
+    if isinstance(value, Mapping):
+        return tuple(sorted((str(key), hashable(item)) for key, item in value.items()))
+    return tuple(hashable(item) for item in value) if isinstance(value, list) else value
 
 
 def differing(one: RunGroup, other: RunGroup, ignore: Sequence[str] = ()) -> list[str]:
-    """Return the facets in which two run groups differ."""
-    return [name for name in FACETS if name not in ignore and one.facets[name] != other.facets[name]]
+    """Return the recipe fields in which two run groups differ."""
+    ours, theirs = one.recipe_fields, other.recipe_fields
+    return [name for name in RECIPE_FIELDS if name not in ignore and ours[name] != theirs[name]]
 
 
 def same_network(one: RunGroup, other: RunGroup) -> bool:
@@ -253,6 +184,7 @@ def same_network(one: RunGroup, other: RunGroup) -> bool:
         one.fingerprint is not None
         and one.fingerprint == other.fingerprint
         and not differing(one, other, ignore=NOT_RECIPE)
+        and duration_text(one) == duration_text(other)
     )
 
 
@@ -270,19 +202,19 @@ def network_groups(run_groups: Sequence[RunGroup]) -> list[list[RunGroup]]:
 
 
 def blocks_of(
-    run_groups: Sequence[RunGroup], facets: Sequence[str] = RANKED_TOGETHER
+    run_groups: Sequence[RunGroup], fields: Sequence[str] = RANKED_TOGETHER
 ) -> dict[tuple[str, ...], list[RunGroup]]:
-    """Return the run groups by their values of some facets, the largest block first."""
+    """Return the run groups by their values of some recipe fields, the largest block first."""
     blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
     for run_group in run_groups:
-        blocks[tuple(run_group.facets[name] for name in facets)].append(run_group)
+        blocks[tuple(run_group.recipe_fields[name] for name in fields)].append(run_group)
     return dict(sorted(blocks.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
-def common_facets(run_groups: Sequence[RunGroup]) -> dict[str, str]:
-    """Return each facet's most frequent value (the first in order of the alphabet when several are)."""
+def common_recipe(run_groups: Sequence[RunGroup]) -> dict[str, str]:
+    """Return each recipe field's most frequent value (the first in order of the alphabet when several are)."""
     common = {}
-    for name in FACETS:
-        counts = Counter(run_group.facets[name] for run_group in run_groups)
+    for name in RECIPE_FIELDS:
+        counts = Counter(run_group.recipe_fields[name] for run_group in run_groups)
         common[name] = min(counts, key=lambda value: (-counts[value], value))
     return common

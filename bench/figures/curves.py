@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.run_groups import RANKED_TOGETHER, RunGroup, blocks_of
+from bench.analysis.recipe import RANKED_TOGETHER
+from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
 from bench.records import Row
@@ -100,7 +101,7 @@ def draw_condition(run_group: RunGroup) -> Figure:
         panel.set_ylabel(title)
     axes[0].legend(frameon=False)
     figure.suptitle(f"{run_group.label} [{len(run_group.runs)}]", x=0.01, ha="left")
-    heading = block_heading([run_group.facets[name] for name in RANKED_TOGETHER]).english()
+    heading = block_heading([run_group.recipe_fields[name] for name in RANKED_TOGETHER]).english()
     style.add_footer(figure, [heading, BAND, TRAINED])
     return figure
 
@@ -160,8 +161,8 @@ def line_styles(members: Sequence[RunGroup]) -> Mapping[tuple[str, ...], tuple[s
 
 def overlay_label(run_group: RunGroup, members: Sequence[RunGroup]) -> str:
     """Return a run group's label with its runs, and below it batch and steps where those differ among the lines."""
-    differing = [name for name in ("batch", "steps") if len({member.facets[name] for member in members}) > 1]
-    more = ", ".join(f"{name} {run_group.facets[name]}" for name in differing)
+    differing = [name for name in ("batch", "steps") if len({member.recipe_fields[name] for member in members}) > 1]
+    more = ", ".join(f"{name} {run_group.recipe_fields[name]}" for name in differing)
     return f"{count_label(run_group)}\n{more}" if more else count_label(run_group)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.cells import Block, Phrase, Row, Table, missing, words
-from bench.analysis.run_groups import RunGroup, differing, option_values
+from bench.analysis.recipe import option_values
+from bench.analysis.run_groups import RunGroup, differing
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, HEADLINE, block_items, columns_shown
@@ -165,7 +166,7 @@ def ablation_rows(
 
 def arm_notes(run_group: RunGroup, base: RunGroup | None, ablated: Sequence[str]) -> tuple[Phrase, ...]:
     """Return the footnote on how an arm's recipe differs from its base's, beyond what is ablated."""
-    different = () if base is None else notes.recipe_notes(run_group, base.facets, ignore=ablated)
+    different = () if base is None else notes.recipe_notes(run_group, base.recipe_fields, ignore=ablated)
     return (Phrase("its recipe differs from the base's: {}", different),) if different else ()
 
 

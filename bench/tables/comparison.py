@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
 from bench.analysis.pareto import pareto_front
-from bench.analysis.run_groups import RANKED_TOGETHER, RunGroup, blocks_of, common_facets
+from bench.analysis.recipe import RANKED_TOGETHER
+from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.health import has_band, health_notes
@@ -80,9 +81,9 @@ def ranked_table(
 ) -> Table:
     """Return a table of run groups, ranked by one column within each block of comparable recipes."""
     shown = columns_shown(columns, options)
-    has_column = [facet for facet in ("stem", "machine") if any(column.key == facet for column in shown)]
+    has_column = [name for name in ("stem", "machine") if any(column.key == name for column in shown)]
     ignore = [*has_column, *([] if options.allow_mixed else RANKED_TOGETHER)]
-    common, networks = common_facets(run_groups), notes.network_notes(run_groups)
+    common, networks = common_recipe(run_groups), notes.network_notes(run_groups)
     blocks = []
     for values, members in block_items(run_groups, options):
         ordered = order(members, by, ascending)
@@ -100,11 +101,11 @@ def ranked_table(
         ]
         blocks.append(Block(notes.block_heading(values) if values else None, rows))
     below = [MIXED if options.allow_mixed else RANKS, *remarks, *([DIAGNOSTIC] if options.best else [])]
-    return Table(name, Phrase(title), shown, blocks, (*below, notes.common_recipe(common, ignore)))
+    return Table(name, Phrase(title), shown, blocks, (*below, notes.recipe_line(common, ignore)))
 
 
 def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tuple[tuple[str, ...], list[RunGroup]]]:
-    """Return the blocks of comparable recipes by their common facets; one block without facets if they may be mixed."""
+    """Return the blocks of comparable recipes by what they have in common; a single one if they may be mixed."""
     return [((), list(run_groups))] if options.allow_mixed else list(blocks_of(run_groups).items())
 
 

@@ -1,44 +1,38 @@
 """The ablations that any model can have: its stem, and its algorithms; one block for each model and recipe."""
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 
 from bench.analysis.cells import Block, Phrase, Table
-from bench.analysis.run_groups import (
-    RANKED_TOGETHER,
-    RunGroup,
-    algorithm_texts,
-    option_values,
-    stem_of,
-)
+from bench.analysis.recipe import RANKED_TOGETHER, algorithm_texts, stem_of
+from bench.analysis.run_groups import RunGroup
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.ablations import ablation_rows, ablation_table, nearest_base
 
 # What the algorithms' table compares: the precision is declared apart from them, and is one of the deck's methods.
 ABLATED, PLAIN_PRECISION = ("algorithms", "precision"), "fp32"
-Key = Callable[[RunGroup], Hashable]
 
 
-def groups_by(run_groups: Sequence[RunGroup], but: Sequence[str], key: Key) -> list[list[RunGroup]]:
-    """Return the run groups that agree in a key and in all facets but some, in order of appearance."""
-    groups: dict[Hashable, list[RunGroup]] = defaultdict(list)
+def groups_by(run_groups: Sequence[RunGroup], but: Sequence[str]) -> list[list[RunGroup]]:
+    """Return the run groups that agree in all recipe fields but some, in order of appearance."""
+    groups: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
     for run_group in run_groups:
-        facets = tuple(value for name, value in run_group.facets.items() if name not in but)
-        groups[key(run_group), facets].append(run_group)
+        agreeing = tuple(value for name, value in run_group.recipe_fields.items() if name not in but)
+        groups[agreeing].append(run_group)
     return list(groups.values())
 
 
 def group_heading(run_group: RunGroup) -> Phrase:
     """Return the heading of a block: the model, and what its rows have in common."""
-    recipe = notes.block_heading([run_group.facets[name] for name in RANKED_TOGETHER])
+    recipe = notes.block_heading([run_group.recipe_fields[name] for name in RANKED_TOGETHER])
     return Phrase("{}; {}", (run_group.model, recipe))
 
 
 def stem_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return, for each model trained with several stems by one recipe, the others against the ImageNet stem."""
     blocks = []
-    for group in groups_by(run_groups, ("stem", "machine"), lambda c: (c.model, options_but_stem(c))):
+    for group in groups_by(run_groups, ("stem", "machine")):
         bases = [run_group for run_group in group if stem_of(run_group.spec) == "imagenet"]
         arms = [run_group for run_group in group if run_group not in bases]
         if bases and arms:
@@ -48,12 +42,6 @@ def stem_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     return ablation_table("stem", "Stem: native resolution against ImageNet's", blocks, options)
 
 
-def options_but_stem(run_group: RunGroup) -> str:
-    """Return a run group's builder options apart from the stem."""
-    options = option_values(run_group.model, run_group.spec["model"].get("options") or {})
-    return str(sorted((key, value) for key, value in options.items() if key != "stem"))
-
-
 def algorithms_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return, for each model trained with several sets of algorithms by one recipe, each set against its base.
 
@@ -61,7 +49,7 @@ def algorithms_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> T
     single algorithms that were added, the full one for single ones that were left out. A block for each base.
     """
     blocks = []
-    for group in groups_by(run_groups, (*ABLATED, "machine"), lambda c: c.label):
+    for group in groups_by(run_groups, (*ABLATED, "machine")):
         for base, arms in arms_by_base(group):
             labelled = sorted(((set_difference(arm, base), arm, base) for arm in arms), key=lambda row: row[0])
             rows = ablation_rows([(set_name(base), base)], labelled, options, ablated=ABLATED)
@@ -71,8 +59,8 @@ def algorithms_ablation(run_groups: Sequence[RunGroup], options: m.Options) -> T
 
 def set_of(run_group: RunGroup) -> frozenset[str]:
     """Return the algorithms of a run group in words, mixed precision among them."""
-    precision = run_group.facets["precision"]
-    return frozenset(algorithm_texts(run_group.spec).values()) | ({precision} - {PLAIN_PRECISION})
+    precision = run_group.recipe_fields["precision"]
+    return frozenset(algorithm_texts(run_group.spec.get("algorithms")).values()) | ({precision} - {PLAIN_PRECISION})
 
 
 def arms_by_base(group: Sequence[RunGroup]) -> list[tuple[RunGroup, list[RunGroup]]]:

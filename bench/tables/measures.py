@@ -15,7 +15,8 @@ from bench.analysis.cells import (
     time_cell,
     words,
 )
-from bench.analysis.run_groups import RunGroup, stem_of
+from bench.analysis.recipe import stem_of
+from bench.analysis.run_groups import RunGroup
 from bench.tables.health import health_cell
 
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
@@ -81,9 +82,9 @@ def devices(run_group: RunGroup) -> float:
 
 def machine_cell(run_group: RunGroup) -> Cell:
     """Return what trained a run group."""
-    if run_group.facets["machine"] == "several":
+    if run_group.recipe_fields["machine"] == "several":
         return missing("the runs were trained on several machines")
-    return words("{}", run_group.facets["machine"])
+    return words("{}", run_group.recipe_fields["machine"])
 
 
 def checkpoint_cell(run_group: RunGroup) -> Cell:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.cells import Phrase
-from bench.analysis.run_groups import FACETS, RANKED_TOGETHER, RunGroup, network_groups
+from bench.analysis.recipe import DEFAULT, RANKED_TOGETHER, RECIPE_FIELDS
+from bench.analysis.run_groups import RunGroup, network_groups
 
 Common = Mapping[str, str]
+# A row is named by its model.
+NAMES_THE_ROW = "model"
 
 
-def facet_note(name: str, value: str, usual: str) -> Phrase:
-    """Return the footnote on one facet that differs from the usual; of algorithms, what was added or left out."""
+def field_note(name: str, value: str, usual: str) -> Phrase:
+    """Return the footnote on a field that differs from the common recipe; of algorithms, what was added or left out."""
     if name != "algorithms":
         return Phrase("{}: {}", (Phrase(name), value))
     ours, theirs = (set(text.split(", ")) - {"none"} for text in (value, usual))
@@ -25,9 +28,10 @@ def joined(parts: Sequence[Phrase]) -> Phrase:
 
 
 def recipe_notes(run_group: RunGroup, common: Common, ignore: Sequence[str] = ()) -> tuple[Phrase, ...]:
-    """Return one footnote on all facets in which a run group differs from the common recipe, or none."""
-    different = [name for name in FACETS if name not in ignore and run_group.facets[name] != common[name]]
-    parts = [facet_note(name, run_group.facets[name], common[name]) for name in different]
+    """Return one footnote on all recipe fields in which a run group differs from the common recipe, or none."""
+    fields, unsaid = run_group.recipe_fields, {NAMES_THE_ROW, *ignore}
+    different = [name for name in RECIPE_FIELDS if name not in unsaid and fields[name] != common[name]]
+    parts = [field_note(name, fields[name], common[name]) for name in different]
     return (joined(parts),) if parts else ()
 
 
@@ -41,9 +45,10 @@ def network_notes(run_groups: Sequence[RunGroup]) -> dict[tuple[str, ...], tuple
     return notes
 
 
-def common_recipe(common: Common, ignore: Sequence[str] = ()) -> Phrase:
+def recipe_line(common: Common, ignore: Sequence[str] = ()) -> Phrase:
     """Return the line that tells the recipe of every row that has no footnote on it."""
-    parts = [Phrase("{}: {}", (Phrase(name), common[name])) for name in FACETS if name not in ignore]
+    shown = [name for name in RECIPE_FIELDS if name not in {NAMES_THE_ROW, *ignore} and common[name] != DEFAULT]
+    parts = [Phrase("{}: {}", (Phrase(name), common[name])) for name in shown]
     return Phrase("Recipe unless noted: {}", (joined(parts),))
 
 

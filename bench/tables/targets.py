@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
-from bench.analysis.run_groups import RunGroup, blocks_of, common_facets
+from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
 from bench.tables import notes
@@ -40,7 +40,7 @@ def target_column(target: float) -> Column:
 
 def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
     """Return the mean time of a run group's runs to one target; without those that never got there it would mislead."""
-    if run_group.facets["machine"] == "several":
+    if run_group.recipe_fields["machine"] == "several":
         return missing("the runs were trained on several machines")
     reached = [time for time in times if time is not None]
     if len(reached) < len(times):
@@ -69,7 +69,7 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
         target for target in TARGETS if any(was_reached(row[target_column(target).key]) for row in cells.values())
     ]
     keys = [target_column(target).key for target in reversed(reached)]
-    common = common_facets(run_groups)
+    common = common_recipe(run_groups)
     blocks = []
     for values, members in blocks_of(run_groups, COMPARED).items():
         ordered = sorted(members, key=lambda c: (*(sort_value(cells[c.runs][key]) for key in keys), c.label))
@@ -82,7 +82,7 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
         ]
         blocks.append(Block(notes.block_heading(values, COMPARED), rows))
     columns = (m.MODEL, m.RUNS, *(target_column(target) for target in reached), m.TOP1)
-    below = (ALL, CLOCK, notes.common_recipe(common, COMPARED))
+    below = (ALL, CLOCK, notes.recipe_line(common, COMPARED))
     return Table("time_to_accuracy", Phrase("Time to accuracy"), columns, blocks, below)
 
 

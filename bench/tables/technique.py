@@ -94,7 +94,7 @@ def technique_cells(technique: str, members: Sequence[RunGroup]) -> dict[str, Ce
 
 def average_time(networks: Sequence[Sequence[RunGroup]]) -> Cell:
     """Return the mean train time; times of different machines are not averaged."""
-    if len({run_group.facets["machine"] for network in networks for run_group in network}) > 1:
+    if len({run_group.recipe_fields["machine"] for network in networks for run_group in network}) > 1:
         return missing("the runs were trained on several machines")
     return average(networks, m.MEASURES["train_h"])
 

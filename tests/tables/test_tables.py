@@ -160,7 +160,7 @@ def test_runs_limited_by_time_are_grouped_by_their_duration(tmp_path: Path) -> N
     training = {"steps": 99, "samples": 99 * 2048, "flops": 1, "epochs": 4}
     write_fake_run(tmp_path, "resnet_20", 1, max_duration="600sec", result={"training": training})
     (run_group,), _ = group_runs(read_runs(tmp_path))
-    assert run_group.facets["steps"] == "600sec"
+    assert run_group.recipe_fields["steps"] == "600sec"
 
 
 def test_times_of_several_machines_are_not_averaged(tmp_path: Path) -> None:
