@@ -2,10 +2,12 @@
 
 torchmetrics imports matplotlib (for `Metric.plot`) and scipy.signal (to patch an alias for an audio metric), and
 Composer imports mcli, the client of a hosted platform. While `composer` is imported, empty modules stand in their
-place; afterwards they are taken out again, so that whoever needs the real ones gets them.
+place; afterwards they are taken out again, so that whoever needs the real ones gets them. Composer also takes SIGTERM
+and SIGINT as it is imported; here they stay with whoever has them, so that a run can be stopped meanwhile.
 """
 
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
@@ -54,11 +56,23 @@ def without(names: Mapping[str, Mapping[str, Any]]) -> Iterator[None]:
                 del sys.modules[name]
 
 
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """Let no signal handler be installed."""
+    install = signal.signal
+    signal.signal = lambda number, handler: signal.getsignal(number)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        signal.signal = install
+
+
 def import_composer() -> None:
     """Import Composer, lean, and spare its Trainer a subprocess of a second that asks for the processor's name."""
     if "composer" not in sys.modules:
         hosted = os.environ.get("MOSAICML_PLATFORM", "false").lower() == "true"
-        with without({name: what for name, what in UNUSED.items() if not (hosted and name == "mcli")}):
+        names = {name: what for name, what in UNUSED.items() if not (hosted and name == "mcli")}
+        with without(names), signals_kept():
             import composer  # noqa: F401
     for message in NOISE:
         warnings.filterwarnings("ignore", message=message)

@@ -12,7 +12,7 @@ from bench.records import CHECKPOINTS, FAILED, LOCK
 from bench.sweep.backends.host import CoreLock, HostLocks
 from bench.sweep.backends.locks import RunLock, is_locked, lock_of
 from bench.sweep.backends.machine import Slot
-from bench.sweep.backends.tree import Launcher, Tree, compose, free_port, show_command
+from bench.sweep.backends.tree import Launcher, Tree, compose, show_command
 from bench.sweep.states import (
     Failure,
     explain_exit,
@@ -25,6 +25,7 @@ from bench.sweep.states import (
 )
 from bench.sweep.suite import PlannedRun, Suite
 from bench.util.errors import BadInput
+from bench.util.ports import free_port
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_POLLS = 2.0

@@ -1,10 +1,8 @@
 """One run's processes: started in a session of their own, asked to stop with a checkpoint, never left behind."""
 
 import os
-import random
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,8 +16,6 @@ from bench.sweep.backends.machine import Slot, pinned
 from bench.sweep.suite import PlannedRun
 
 SCRIPT = Path(__file__).resolve().parents[2] / "train.py"
-# Below the ports that systems hand out by themselves, so that no connection takes one between choice and use.
-PORTS = range(20_000, 32_000)
 # How long a run may take to end after it was asked to: a step or an evaluation, and a checkpoint.
 SECONDS_TO_STOP = 180.0
 # The command that trains a run in a slot, on a port.
@@ -28,27 +24,13 @@ Launcher = Callable[[PlannedRun, Slot, int, int], list[str]]
 
 def compose(run: PlannedRun, slot: Slot, processes: int, port: int) -> list[str]:
     """Return the launcher's command: `composer -n N --master_port PORT bench/train.py -f …`."""
-    launcher = [sys.executable, "-m", "composer.cli", "-n", str(processes), "--master_port", str(port)]
+    launcher = [sys.executable, "-m", "bench.launch", "-n", str(processes), "--master_port", str(port)]
     return [*launcher, str(SCRIPT), *run.words, f"threads={slot.threads}"]
 
 
 def show_command(run: PlannedRun, processes: int) -> str:
     """Return the command by which a user trains the run alone."""
     return shlex.join(["composer", "-n", str(processes), "bench/train.py", *run.words])
-
-
-def free_port(taken: Sequence[int] = ()) -> int:
-    """Return a port that nothing listens on and no other run of this sweep was given.
-
-    It is drawn at random, so that two sweeps that start runs at the same moment do not meet.
-    """
-    chance = random.SystemRandom()
-    while True:
-        port = chance.choice(PORTS)
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in taken:
-                return port
 
 
 class Tree:

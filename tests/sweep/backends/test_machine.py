@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from bench.sweep.backends import machine as m
 from bench.sweep.backends.machine import Machine, deal, find_gpus, make_slots, pinned, possible_workers
-from bench.sweep.backends.tree import PORTS, free_port
 from bench.util.errors import BadInput
 
 GIB = 2**30
@@ -109,11 +108,3 @@ def test_a_process_started_while_pinned_stays_on_its_cores() -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [str(core)]
     assert os.sched_getaffinity(0) == before
-
-
-def test_ports_are_free_and_differ() -> None:
-    taken: list[int] = []
-    for _ in range(50):
-        taken.append(free_port(taken))
-    assert len(set(taken)) == 50
-    assert set(taken) <= set(PORTS)

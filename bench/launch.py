@@ -1,0 +1,151 @@
+"""Composer's launcher, as `composer` starts it in this environment: `composer -n 2 bench/train.py -f …`.
+
+Processes, options and environment variables are Composer's own (`composer/cli/launcher.py`). Two things differ. It
+starts at once: Composer's script first imports Composer and torch, for seconds, which the launcher hardly uses. And
+when it is stopped by SIGTERM or SIGINT it says nothing but how to go on and exits with 143 or 130, where Composer's
+prints a traceback of its own and the exit status of every process.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from datetime import timedelta
+from importlib.machinery import SourceFileLoader
+from importlib.metadata import distribution
+from types import FrameType, ModuleType, SimpleNamespace
+from typing import Any, TextIO
+
+from bench.engines.fast_import import without
+from bench.util.ports import free_port
+
+# How long the processes may take to end when the run is stopped: a step or an evaluation, and a checkpoint.
+TIME_TO_STOP = timedelta(seconds=180)
+STOPPED = {128 + number for number in (signal.SIGTERM, signal.SIGINT)}
+
+
+def count_gpus() -> int:
+    """Return the number of GPUs, which is how many processes are started without -n."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+# All that the launcher uses of Composer and torch.
+STAND_INS: dict[str, dict[str, Any]] = {
+    "composer": {"__version__": distribution("mosaicml").version},
+    "composer.loggers": {},
+    "composer.loggers.mosaicml_logger": {
+        f"MOSAICML_{name}_ENV_VAR": f"MOSAICML_{name}" for name in ("PLATFORM", "LOG_DIR", "GPU_LOG_FILE_PREFIX")
+    },
+    "composer.utils": {"get_free_tcp_port": free_port},
+    "torch": {"cuda": SimpleNamespace(device_count=count_gpus)},
+}
+
+
+def load_launcher() -> Any:
+    """Return Composer's launcher as a module of its own, imported without Composer and torch."""
+    source = distribution("mosaicml").locate_file("composer/cli/launcher.py")
+    loader = SourceFileLoader("composer_launcher", str(source))
+    module = ModuleType(loader.name)
+    with without(STAND_INS):
+        loader.exec_module(module)
+    return module
+
+
+class StopRequest:
+    """The first of SIGTERM and SIGINT that came, as `received` (0 before), which interrupts the launcher.
+
+    Another SIGINT interrupts it again: it then kills the processes without waiting any longer.
+    """
+
+    def __init__(self, launcher: Any) -> None:
+        """Take the launcher, which waits as long as `TIME_TO_STOP` once a stop is requested."""
+        self.received = 0
+        self._launcher = launcher
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Interrupt the launcher, which ends the processes by SIGTERM."""
+        if self.received and number != signal.SIGINT:
+            return
+        self.received = self.received or number
+        self._launcher.CLEANUP_TIMEOUT = TIME_TO_STOP
+        raise KeyboardInterrupt
+
+
+class Muted:
+    """A stream that drops what is written after a stop was requested; what the processes write goes past it."""
+
+    def __init__(self, stream: TextIO, request: StopRequest) -> None:
+        """Take the stream behind it."""
+        self._stream, self._request = stream, request
+
+    def write(self, text: str) -> int:
+        """Write the text unless a stop was requested."""
+        return len(text) if self._request.received else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else as the stream has it."""
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """Ignore SIGINT; processes started meanwhile ignore it too, until they ask for it themselves.
+
+    Ctrl-C reaches all of them at once: without this it would end one that is still starting with a traceback.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def quieten(launcher: Any) -> None:
+    """Let the launcher start processes that ignore SIGINT at first, and not wait aloud for those that have finished."""
+    start, clean_up = launcher._launch_processes, launcher._cleanup_processes
+
+    def start_quietly(**options: Any) -> None:
+        """Start the processes."""
+        with interrupts_ignored():
+            start(**options)
+
+    def clean_up_quietly(processes: Mapping[int, subprocess.Popen[str]]) -> None:
+        """End what has not finished."""
+        if any(process.poll() != 0 for process in processes.values()):
+            clean_up(processes)
+
+    launcher._launch_processes, launcher._cleanup_processes = start_quietly, clean_up_quietly
+
+
+def exit_code(code: int, received: int) -> int:
+    """Return the exit code: 128 + the signal for a run that it stopped, else the one of the processes."""
+    return 128 + received if received and (code < 0 or code in STOPPED) else code
+
+
+def run() -> int:
+    """Launch the processes, wait for them and return the exit code; `composer` calls this."""
+    launcher = load_launcher()
+    quieten(launcher)
+    request = StopRequest(launcher)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, request.handle)
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(Muted(sys.stdout, request)))
+        stack.enter_context(redirect_stderr(Muted(sys.stderr, request)))
+        try:
+            code = launcher.main()
+        except KeyboardInterrupt:
+            code = -signal.SIGTERM
+    if code < 0 and request.received:
+        # The process that speaks for the run ended before it could.
+        from bench.engines.stopping import AGAIN
+
+        print(f"stopped by {signal.Signals(request.received).name}. {AGAIN}", file=sys.stderr)
+    return exit_code(code, request.received)
+
+
+if __name__ == "__main__":
+    sys.exit(run())
