@@ -3,6 +3,7 @@
 One process tree trains one run: Composer's W&B logger fails at the second Trainer of a process.
 """
 
+import atexit
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -214,6 +215,9 @@ def fit(
                 record_failure(writer, error.record(str(saver.last) if saver.last else None))
             trainer.engine.close()
             raise
+        finally:
+            # Composer would hold on to the state, weights and all, until the process ends, to close its engine then.
+            atexit.unregister(trainer.engine._close)
     return result
 
 

@@ -1,5 +1,7 @@
 """Training through Composer, in this process and on a few hundred images: every algorithm, duration and optimizer."""
 
+import contextlib
+import gc
 import json
 import time
 from pathlib import Path
@@ -11,9 +13,11 @@ import torch
 from algorithms.registry import ALGORITHMS
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset, load_dataset
+from bench.engines.classifier import Classifier
 from bench.engines.composer import fit, start_clock
+from bench.engines.precision import find_row
 from bench.engines.results import best_epoch
-from bench.engines.stopping import StopSignals
+from bench.engines.stopping import Diverged, StopSignals
 from bench.environment import describe_environment
 from bench.records import RunWriter, read_run, run_directory
 
@@ -64,7 +68,7 @@ def test_every_unit_of_duration(duration: str, steps: int | None, dataset: Datas
     assert result["training"]["samples"] == 32 * result["training"]["steps"]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "amp_bf16"])
+@pytest.mark.parametrize("precision", sorted({"fp32", find_row("cpu").precision}))
 @pytest.mark.parametrize(
     "optimizer", ["{name: sgd, lr: 0.1, nesterov: true}", "{name: adamw, lr: 1e-3, weight_decay: 0.05}"]
 )
@@ -108,6 +112,18 @@ def test_evaluation_is_measured_on_the_trained_weights(dataset: Dataset, tmp_pat
     one = train(dataset, tmp_path / "a", "max_duration=1ep", "algorithms.channels_last=null", "precision=fp32")
     two = train(dataset, tmp_path / "b", "max_duration=1ep", "algorithms.channels_last=null", "precision=fp32")
     assert (one["loss"], one["top1"]) == (two["loss"], two["top1"])
+
+
+@pytest.mark.parametrize("lr", ["0.1", "1e30"], ids=["finished", "diverged"])
+def test_a_run_that_has_ended_keeps_no_network_in_memory(lr: str, dataset: Dataset, tmp_path: Path) -> None:
+    def count() -> int:
+        gc.collect()
+        return sum(type(item) is Classifier for item in gc.get_objects())
+
+    before = count()
+    with contextlib.suppress(Diverged):
+        train(dataset, tmp_path, f"optimizer.lr={lr}", "schedule.warmup=0ep")
+    assert count() <= before
 
 
 def test_tuning_never_sees_the_test_images(small_data: Path, tmp_path: Path) -> None:
