@@ -15,10 +15,10 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from algorithms.registry import check_process_batch
 from bench.config import load_spec
-from bench.data.datasets import load_dataset
+from bench.data.datasets import Dataset
 from bench.engines.memory import keep_freed_memory
+from bench.engines.preconditions import check_preconditions
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
 from bench.environment import describe_environment
 from bench.records import RESULT, RunWriter, read_failure, run_directory
@@ -39,17 +39,6 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def check_device(spec: RunSpec) -> None:
-    """Refuse a device or precision that this machine does not have, before anything is written."""
-    import torch
-
-    has_gpu = torch.cuda.is_available()
-    if spec.device == "gpu" and not has_gpu:
-        raise BadInput("key 'device': 'gpu': this machine has no usable GPU; use device=cpu or device=auto")
-    if spec.precision == "amp_fp16" and (spec.device == "cpu" or not has_gpu):
-        raise BadInput("key 'precision': 'amp_fp16' needs a GPU; on a CPU use precision=amp_bf16 or precision=fp32")
-
-
 def train(arguments: Sequence[str]) -> int:
     """Read the spec, check everything that can be checked, then train and record."""
     parser = make_parser("bench.train", __doc__ or "", "composer -n 2 bench/train.py -f yamls/resnet_20.yaml seed=3")
@@ -66,18 +55,12 @@ def train(arguments: Sequence[str]) -> int:
     failure = read_failure(path)
     if failure:
         raise RunStopped(describe_failure(str(path), failure))
-    check_device(spec)
-    return run(spec, RunWriter(path))
+    dataset = check_preconditions(spec, path, rank(), world_size())
+    return run(spec, dataset, RunWriter(path))
 
 
-def run(spec: RunSpec, writer: RunWriter) -> int:
-    """Load the data, claim the run's directory on rank 0, and train."""
-    from bench.data.loader import check_batch_size
-
-    check_batch_size(spec.batch_size, world_size())
-    check_process_batch(spec.algorithms, spec.batch_size // world_size())
-    dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
-    check_batch_size(spec.batch_size, 1, len(dataset.train))
+def run(spec: RunSpec, dataset: Dataset, writer: RunWriter) -> int:
+    """Claim the run's directory on rank 0, and train."""
     environment = describe_environment()
     # From the claim on a signal leaves a run that can go on, also one that comes while Composer is being imported.
     with StopSignals() as stop:

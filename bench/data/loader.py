@@ -51,6 +51,12 @@ def check_batch_size(batch_size: int, world_size: int, train_samples: int | None
         raise BadInput(f"key 'batch_size': {batch_size} is larger than the training split ({train_samples} images)")
 
 
+def check_evaluation(samples: int, world_size: int) -> None:
+    """Refuse an evaluation split that cannot give every process an image."""
+    if samples < world_size:
+        raise BadInput(f"the evaluation split has {samples} images, fewer than the {world_size} processes")
+
+
 def reseed(seed: int, step: int, rank: int) -> None:
     """Seed torch, numpy and random from (seed, step, rank), so that a step's dropout or MixUp needs no history."""
     key = int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]) >> 1
@@ -180,8 +186,7 @@ def eval_parts(samples: int, batch_size: int, shard: Shard) -> Sequence[Tensor]:
 
     Raises BadInput when there are fewer samples than ranks: a rank without images cannot take part.
     """
-    if samples < shard.world_size:
-        raise BadInput(f"the evaluation split has {samples} images, fewer than the {shard.world_size} processes")
+    check_evaluation(samples, shard.world_size)
     # The number of parts is made from what every rank knows, so it is the same on all of them.
     wanted = -(-samples // batch_size)
     number = min(wanted, samples // shard.world_size)

@@ -9,6 +9,7 @@ from typing import Any
 import wandb
 from composer.loggers import WandBLogger
 
+from bench.engines.wandb_login import wandb_mode
 from bench.records import WANDB
 from bench.spec import RunSpec, recipe_hash
 from bench.zoo.build import find_model
@@ -90,7 +91,7 @@ def build_wandb(spec: RunSpec, folder: Path) -> SampledWandBLogger:
         tags=[tag[:MAX_TAG] for tag in (spec.model.name, row.family, recipe_hash(spec))],
         init_kwargs={
             "dir": str(folder),
-            "mode": os.environ.get("WANDB_MODE", "offline"),
+            "mode": wandb_mode(),
             "config": spec.model_dump(mode="json"),
             # A run that is resumed goes on under the same id; offline each attempt leaves a folder of its own.
             "id": run_id(spec.experiment, folder.name),

@@ -16,6 +16,7 @@ from pathlib import Path
 from bench.budget import data_sizes
 from bench.config import YAMLS
 from bench.data.datasets import data_root, find_folder
+from bench.engines.preconditions import check_logging, check_writable
 from bench.sweep.backends.host import HostLocks
 from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.machine import Machine, find_machine, make_slots
@@ -99,6 +100,14 @@ def usable(plan: Plan, *, prepare: bool) -> Plan:
     return Plan(plan.suite, plan.source, runs, invalid, plan.repeated)
 
 
+def check_services(plan: Plan) -> None:
+    """Raise BadInput for what every run of the suite would be refused for: its folder, its logging."""
+    check_writable(plan.suite.folder)
+    logged = next((run for run in all_runs(plan) if run.spec.wandb.enabled and not is_finished(run)), None)
+    if logged is not None:
+        check_logging(logged.spec)
+
+
 def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, measure: bool) -> Outlook:
     """Return what the suite costs and how many runs are trained at a time; `measure` what is not yet known."""
     suite = plan.suite
@@ -157,6 +166,7 @@ def show_every_status(overrides: Sequence[str]) -> int:
 
 def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> int:
     """Train what is not finished, report what failed, and return the exit code."""
+    check_services(plan)
     plan = usable(plan, prepare=True)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
     machine, host = find_machine(), HostLocks()

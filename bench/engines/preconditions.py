@@ -1,0 +1,104 @@
+"""What a run needs of its machine, data and services, checked before anything of the run is written.
+
+A check raises BadInput whose text says what is missing and how to go on. Checks of what only the first process uses
+(the rendezvous port, the runs folder, W&B) are made by it alone: the launcher ends the others with it.
+"""
+
+import errno
+import os
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+
+from algorithms.registry import check_process_batch
+from bench.data.datasets import Dataset, load_dataset
+from bench.engines.wandb_login import check_wandb
+from bench.spec import RunSpec
+from bench.util.errors import BadInput
+
+
+def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) -> Dataset:
+    """Return the run's data set, opened; raise BadInput for the first thing that the run at `run` needs and has not.
+
+    What is quick to check comes first, the data set, which may have to be drawn, late.
+    """
+    from bench.data.loader import check_batch_size, check_evaluation
+
+    check_batch_size(spec.batch_size, world_size)
+    check_process_batch(spec.algorithms, spec.batch_size // world_size)
+    check_device(spec)
+    if rank == 0:
+        check_port(world_size)
+        check_writable(run)
+        check_logging(spec)
+    dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
+    check_batch_size(spec.batch_size, 1, len(dataset.train))
+    check_evaluation(len(dataset.evaluation), world_size)
+    check_model(spec, dataset)
+    return dataset
+
+
+def check_device(spec: RunSpec) -> None:
+    """Refuse a device or precision that this machine does not have, and more processes than it has GPUs."""
+    import torch
+
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if spec.device == "gpu" and not gpus:
+        raise BadInput("key 'device': 'gpu': this machine has no usable GPU; use device=cpu or device=auto")
+    if spec.precision == "amp_fp16" and (spec.device == "cpu" or not gpus):
+        raise BadInput("key 'precision': 'amp_fp16' needs a GPU; on a CPU use precision=amp_bf16 or precision=fp32")
+    if spec.device != "cpu" and 0 < gpus < here:
+        raise BadInput(f"{here} processes on this machine, which has {gpus} GPUs: use -n {gpus}, or device=cpu")
+
+
+def check_port(world_size: int) -> None:
+    """Refuse a rendezvous port of the launcher that is taken; torchrun holds the port itself."""
+    port = os.environ.get("MASTER_PORT", "")
+    if world_size == 1 or not port.isdecimal() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        return
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("", int(port)))
+        except (OSError, OverflowError) as error:
+            reason = "is taken by another program" if is_taken(error) else f"cannot be used ({error})"
+            raise BadInput(
+                f"port {port}, where the run's processes are to meet, {reason}: choose another with "
+                "`composer --master_port`, or leave that out and the launcher finds a free one"
+            ) from None
+
+
+def is_taken(error: Exception) -> bool:
+    """Tell whether binding a port failed because another program listens there."""
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that cannot be made or written; nothing is written to find out."""
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    reason = (
+        "is not a folder" if not there.is_dir() else None if os.access(there, os.W_OK | os.X_OK) else "is not writable"
+    )
+    if reason:
+        raise BadInput(f"runs folder: {folder} cannot be written: {there} {reason}; choose another with runs=FOLDER")
+
+
+def check_logging(spec: RunSpec) -> None:
+    """Refuse logging to W&B that is asked for and cannot be done."""
+    if spec.wandb.enabled:
+        require("wandb", "wandb", "logging to W&B (or turn it off: wandb.enabled=false)")
+        check_wandb()
+
+
+def require(module: str, requirement: str, use: str) -> None:
+    """Refuse a use of a module that is not installed, with the command that installs the requirement."""
+    if find_spec(module) is None:
+        raise BadInput(f"{use} needs the package '{module}', which is not installed: pip install '{requirement}'")
+
+
+def check_model(spec: RunSpec, dataset: Dataset) -> None:
+    """Refuse a model that cannot be built as declared."""
+    from bench.zoo.build import build_model
+
+    build_model(spec.model.name, len(dataset.classes), stem=spec.model.stem, options=spec.model.options)
