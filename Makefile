@@ -36,7 +36,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.tables algorithms training_cost $(FAST)
 
 test: $(VENV)/.synced  ## run every test, two at a time
-	$(BIN)/python -m pytest -n 2 --dist loadscope
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.synced  ## style, docstrings, types
 	$(BIN)/ruff check .

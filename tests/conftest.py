@@ -15,6 +15,16 @@ pytest_plugins = ["tests.generated_runs", "tests.memory_limit"]
 Launch = Callable[..., subprocess.CompletedProcess[str]]
 
 
+# One process compiles for torch, in place of one for each core that keep their memory as long as the tests last.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files with slow tests first, so that several processes end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root that holds a small shapes100: 640 training and 211 test images."""

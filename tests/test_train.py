@@ -119,6 +119,7 @@ def test_three_ranks_evaluate_every_image_once(launch: Launch, tmp_path: Path) -
 def test_the_number_of_processes_changes_nothing_else(launch: Launch, tmp_path: Path) -> None:
     """A network without batch statistics learns the same from the same global batch on one rank and on two."""
     change = [
+        "batch_size=20",
         "model.name=mlp_mixer_tiny",
         "precision=fp32",
         "optimizer.lr=0.01",

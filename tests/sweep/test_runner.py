@@ -293,11 +293,13 @@ def test_a_run_keeps_its_claim_when_its_sweep_is_gone(write_suite: WriteSuite, t
 def test_sweeps_on_two_hosts_share_the_work_and_do_nothing_twice(write_suite: WriteSuite, tmp_path: Path) -> None:
     path = write_suite(seeds=[0, 1, 2, 3], workers=1)
     plan = expand(path)
-    behaviour = {"resnet_32": "fail"}
+    behaviour = {"resnet_20": "held", "resnet_32": "fail"}
     drivers = [start_driver(path, host=tmp_path / name, **behaviour) for name in ("one", "other")]
+    runs = Path(plan.suite.runs)
+    wait_for(lambda: len(read_starts(runs)) >= 2)
+    (runs / "release").touch()
     printed = [driver.communicate(timeout=120)[0] for driver in drivers]
-    starts = read_starts(Path(plan.suite.runs))
-    assert Counter(start["run"] for start in starts) == {run.label: 1 for run in plan.runs}
+    assert Counter(start["run"] for start in read_starts(runs)) == {run.label: 1 for run in plan.runs}
     started = [text.count(" start ") for text in printed]
     assert sum(started) == 12
     assert min(started) >= 1, "both took part"

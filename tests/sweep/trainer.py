@@ -53,12 +53,21 @@ def misbehave(behaviour: str, run: Path) -> None:
         sys.exit(0)
 
 
+def wait_until_released(run: Path) -> None:
+    """Wait until the runs folder has a file `release`, for a minute at most."""
+    end = time.monotonic() + 60
+    while not (run.parent.parent / "release").exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def train(run: Path, spec: dict, behaviour: str) -> None:
     """Write an epoch's row after another, and the result; at SIGTERM a checkpoint instead."""
     asked = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     saved = run / "checkpoints" / "epoch"
     first = int(saved.read_text()) if saved.exists() else 0
+    if behaviour == "held":
+        wait_until_released(run)
     for epoch in range(first, EPOCHS):
         time.sleep(SECONDS * (25 if behaviour == "slow" else 1))
         if asked and behaviour != "stubborn":

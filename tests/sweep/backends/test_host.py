@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_other
     after.release()
 
 
+def takewhile_including(lines: Iterable[str], words: str) -> Iterator[str]:
+    """Yield lines up to the first that has the words."""
+    for line in lines:
+        yield line
+        if words in line:
+            return
+
+
 @pytest.mark.parametrize("timing", [False, True])
 def test_after_a_killed_sweep_no_other_starts_beside_its_run(
     timing: bool, small: None, write_suite: WriteSuite
@@ -93,12 +102,16 @@ def test_after_a_killed_sweep_no_other_starts_beside_its_run(
     first = write_suite(name="first", models=["resnet_20.yaml"], **shared)
     second = write_suite(name="second", models=["resnet_32.yaml"], **shared)
     runs = Path(expand(first).suite.runs)
-    driver = start_driver(first, resnet_20="slow")
+    driver = start_driver(first, resnet_20="held")
     wait_for(lambda: len(read_starts(runs)) == 1)
     driver.kill()
     driver.communicate()
-    printed, _ = start_driver(second).communicate(timeout=60)
     words = "waiting for the whole machine" if timing else "waiting: runs of other sweeps hold core"
+    waiting = start_driver(second)
+    assert waiting.stdout is not None
+    printed = "".join(takewhile_including(waiting.stdout, words))
+    (runs / "release").touch()
+    printed += waiting.communicate(timeout=60)[0]
     assert printed.count(words) == 1, printed
     (orphan,) = runs.glob("first*/*/result.json")
     assert json.loads(orphan.read_text())["status"] == "finished"
