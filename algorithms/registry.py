@@ -8,7 +8,7 @@ A class is written "module:Class" and imported only by `build_algorithms`, so th
 nor composer. The settings repeat the class's own names and defaults; a test compares them with the class's signature.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, Literal
@@ -20,6 +20,8 @@ from bench.util.errors import BadInput, nearest, unknown
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
+# How the training cost of a row is counted; a row may name a function of `algorithms.costs` instead.
+PLAIN, AS_FED = "plain", "as_fed"
 When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|[01](\.[0-9]+)?dur)$")]
 
 
@@ -27,12 +29,23 @@ When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|[01](\.[0-9]+)?dur)$")]
 class AlgorithmRow:
     """One algorithm: its class, its settings (name → type and default), and what it is.
 
-    `least_batch` names the setting that a process's batch must not be smaller than.
+    `cost` says how its training cost is counted. The passes of a run are counted as they happen, with the sizes of the
+    images and the frozen layers; what differs is what is known beforehand, as a budget of compute needs it:
+
+    - PLAIN: a step is one forward and one backward pass over its batch;
+    - "module:function": what the function makes of `algorithms.costs.Steps`, given the settings;
+    - AS_FED: only known when it happens;
+    - None: it computes what does not pass through the network, so the cost of its runs is missing.
+
+    `surgery` names the function that changes what the network itself computes; `least_batch` the setting that a
+    process's batch must not be smaller than.
     """
 
     target: str
     settings: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     source: str = ""
+    cost: str | None = field(kw_only=True)
+    surgery: str | None = None
     least_batch: str | None = None
 
 
@@ -46,22 +59,36 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
             "min_channels": (Count, 16),
         },
         "Zhang, ICML 2019",
+        cost=PLAIN,
+        surgery="composer.algorithms.blurpool:apply_blurpool",
     ),
-    "channels_last": AlgorithmRow("composer.algorithms:ChannelsLast", {}, "memory format NHWC"),
-    "colout": AlgorithmRow("composer.algorithms:ColOut", {"p_row": (Share, 0.15), "p_col": (Share, 0.15)}, "Composer"),
-    "cutmix": AlgorithmRow("composer.algorithms:CutMix", {"alpha": (Positive, 1.0)}, "Yun et al., ICCV 2019"),
+    "channels_last": AlgorithmRow("composer.algorithms:ChannelsLast", {}, "memory format NHWC", cost=PLAIN),
+    "colout": AlgorithmRow(
+        "composer.algorithms:ColOut",
+        {"p_row": (Share, 0.15), "p_col": (Share, 0.15)},
+        "Composer",
+        cost="algorithms.costs:colout",
+    ),
+    "cutmix": AlgorithmRow(
+        "composer.algorithms:CutMix", {"alpha": (Positive, 1.0)}, "Yun et al., ICCV 2019", cost=PLAIN
+    ),
     "cutout": AlgorithmRow(
-        "composer.algorithms:CutOut", {"num_holes": (Count, 1), "length": (Share, 0.5)}, "DeVries and Taylor, 2017"
+        "composer.algorithms:CutOut",
+        {"num_holes": (Count, 1), "length": (Share, 0.5)},
+        "DeVries and Taylor, 2017",
+        cost=PLAIN,
     ),
     "ema": AlgorithmRow(
         "composer.algorithms:EMA",
         {"half_life": (When, "1000ba"), "ema_start": (When, "0.0dur"), "update_interval": (When | None, None)},
         "Polyak averaging, exponential",
+        cost=PLAIN,
     ),
     "ghost_batchnorm": AlgorithmRow(
         "algorithms.ghost_batchnorm:GhostBatchNorm",
         {"ghost_batch_size": (Count, 32)},
         "Hoffer et al., NeurIPS 2017",
+        cost=PLAIN,
         least_batch="ghost_batch_size",
     ),
     "gradient_clipping": AlgorithmRow(
@@ -71,16 +98,20 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
             "clipping_threshold": (Positive, 1.0),
         },
         "Pascanu et al., ICML 2013",
+        cost=PLAIN,
     ),
     "label_smoothing": AlgorithmRow(
-        "composer.algorithms:LabelSmoothing", {"smoothing": (Share, 0.1)}, "Szegedy et al., CVPR 2016"
+        "composer.algorithms:LabelSmoothing", {"smoothing": (Share, 0.1)}, "Szegedy et al., CVPR 2016", cost=PLAIN
     ),
     "layer_freezing": AlgorithmRow(
         "composer.algorithms:LayerFreezing",
         {"freeze_start": (Share, 0.5), "freeze_level": (Share, 1.0)},
         "Brock et al., FreezeOut, 2017",
+        cost=AS_FED,
     ),
-    "mixup": AlgorithmRow("composer.algorithms:MixUp", {"alpha": (Positive, 0.2)}, "Zhang et al., ICLR 2018"),
+    "mixup": AlgorithmRow(
+        "composer.algorithms:MixUp", {"alpha": (Positive, 0.2)}, "Zhang et al., ICLR 2018", cost=PLAIN
+    ),
     "progressive_resizing": AlgorithmRow(
         "composer.algorithms:ProgressiveResizing",
         {
@@ -91,31 +122,38 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
             "size_increment": (Count, 4),
         },
         "fastai",
+        cost="algorithms.costs:progressive_resizing",
     ),
     "sam": AlgorithmRow(
         "composer.algorithms:SAM",
         {"rho": (Positive, 0.05), "epsilon": (Positive, 1e-12), "interval": (Count, 1)},
         "Foret et al., ICLR 2021",
+        cost="algorithms.costs:sam",
     ),
     "selective_backprop": AlgorithmRow(
         "composer.algorithms:SelectiveBackprop",
         {"start": (Share, 0.5), "end": (Share, 0.9), "keep": (Share, 0.5), "interrupt": (int, 2)},
         "Jiang et al., 2019",
+        cost="algorithms.costs:selective_backprop",
     ),
     "squeeze_excite": AlgorithmRow(
         "composer.algorithms:SqueezeExcite",
         {"latent_channels": (Positive, 64.0), "min_channels": (Count, 128)},
         "Hu et al., CVPR 2018",
+        cost=PLAIN,
+        surgery="composer.algorithms.squeeze_excite:apply_squeeze_excite",
     ),
     "swa": AlgorithmRow(
         "composer.algorithms:SWA",
         {"swa_start": (When, "0.7dur"), "swa_end": (When, "0.97dur"), "update_interval": (When, "1ep")},
         "Izmailov et al., UAI 2018",
+        cost=PLAIN,
     ),
     "weight_standardization": AlgorithmRow(
         "composer.algorithms:WeightStandardization",
         {"n_last_layers_ignore": (Annotated[int, Field(ge=0)], 0)},
         "Qiao et al., 2019",
+        cost=PLAIN,
     ),
 }
 
@@ -195,7 +233,40 @@ def build_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> Sequence[Any]:
     return [import_target(row.target)(**chosen[name]) for name, row in ALGORITHMS.items() if name in chosen]
 
 
+def uncounted(chosen: Iterable[str]) -> str | None:
+    """Return the first of the chosen algorithms whose runs have no known training cost, None where all have one."""
+    return next((name for name in chosen if ALGORITHMS[name].cost is None), None)
+
+
+def unplanned(chosen: Iterable[str]) -> str | None:
+    """Return the first of the chosen algorithms whose cost a step is not known beforehand, None where all are known."""
+    return next((name for name in chosen if ALGORITHMS[name].cost in (None, AS_FED)), None)
+
+
+def plan_steps(chosen: Mapping[str, Mapping[str, Any]], steps: Any) -> Any:
+    """Return what the chosen algorithms make of a run's `algorithms.costs.Steps`.
+
+    Composer runs them in reverse order on a batch, as on every event after something.
+    """
+    for name, row in reversed(ALGORITHMS.items()):
+        if name in chosen and changes_steps(name):
+            steps = import_target(str(row.cost))(steps, chosen[name])
+    return steps
+
+
+def changes_steps(name: str) -> bool:
+    """Tell whether an algorithm's row names what it makes of the steps."""
+    return ALGORITHMS[name].cost not in (PLAIN, AS_FED, None)
+
+
+def operate(model: Any, chosen: Mapping[str, Mapping[str, Any]]) -> None:
+    """Change a network in place as the chosen algorithms do before training, where that changes what it computes."""
+    for name, row in ALGORITHMS.items():
+        if name in chosen and row.surgery:
+            import_target(row.surgery)(model, **chosen[name])
+
+
 def import_target(target: str) -> Any:
-    """Return the class that "module:Class" names."""
+    """Return the class or function that "module:name" names."""
     module, name = target.split(":")
     return getattr(import_module(module), name)

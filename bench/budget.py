@@ -1,6 +1,6 @@
 """What a run may cost in place of how long it lasts: `budget:` becomes a duration, and the warm-up is scaled to it.
 
-    budget: 0.1 PFLOP     equal training compute: 3 forward passes a sample, 2 FLOP a multiply-accumulate
+    budget: 0.1 PFLOP     equal training compute: what the passes of all steps cost, 2 FLOP a multiply-accumulate
     budget: 10ep          equal epochs
 
 Of `budget` and `max_duration` the one with the higher precedence holds. A duration below the budget is what the recipe
@@ -8,23 +8,28 @@ was made for: its warm-up keeps its share of the run (5 of 200 epochs become 2.5
 declared with the budget or above it is taken as it is. The resolved spec holds the duration and the warm-up that come
 out, so the run can be repeated without the budget.
 
-Compute counts the model as it is declared. Algorithms are left out, such as SAM's second pass or the layers that
-squeeze_excite adds; the cost in a run's result is counted on the network that was trained.
+Compute is planned as a run's result counts it (`bench.zoo.counting.training`), for one process: three forward passes an
+image where no algorithm says otherwise, on the network with the layers that algorithms add. A budget of compute is
+refused where an algorithm's cost is only known when it happens.
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from algorithms.registry import ALGORITHMS, changes_steps, operate, unplanned
 from bench.spec import RunSpec, Scalar
 from bench.util.duration import STEP_UNITS, Duration
 from bench.util.errors import BadInput, nearest
-from bench.zoo.counting.golden import read_golden, training_cost
+from bench.zoo.counting.golden import Golden, read_golden
+from bench.zoo.counting.planned import most_steps, planned_tally
+from bench.zoo.counting.training import Size, training_macs
 from bench.zoo.models import MODELS
 
 FLOP_UNITS = {"GFLOP": 10**9, "TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
@@ -32,6 +37,7 @@ FORMS = "training compute such as '0.1 PFLOP' (GFLOP, TFLOP, PFLOP, EFLOP), or e
 # The duration of a spec that is validated before its budget has become one.
 PLACEHOLDER = "1ep"
 GOLDEN_CLASSES = 100
+GOLDEN_SIZE = (32, 32)
 
 
 @dataclass(frozen=True)
@@ -115,15 +121,38 @@ def resolve_duration(asked: Asked, spec: RunSpec) -> Duration:
     """Return the duration that a budget pays for: whole batches for compute, epochs as they are."""
     if " " not in asked.text:
         return Duration.parse(asked.text)
+    unknown_cost = unplanned(spec.algorithms)
+    if unknown_cost:
+        raise BadInput(
+            f"{asked.source}: key 'budget': '{asked.text}': what a step with algorithm '{unknown_cost}' costs is not "
+            "known before training; declare epochs, such as budget=10ep or max_duration=10ep, or leave it out"
+        )
     number, unit = asked.text.split()
-    batch = training_cost(2 * forward_macs(spec), spec.batch_size)
-    batches = int(Fraction(number) * FLOP_UNITS[unit] // batch)
+    count = cache(lambda size: forward_macs(spec, size))
+
+    def cost(batches: int) -> int:
+        """Return the FLOPs of a run of so many batches."""
+        return planned_flops(spec, Duration(Decimal(batches), "ba"), count)
+
+    batches = most_steps(cost, Fraction(number) * FLOP_UNITS[unit])
     if batches < 1:
         raise BadInput(
             f"{asked.source}: key 'budget': '{asked.text}' is less than one batch of {spec.batch_size} costs "
-            f"{spec.model.name} ({batch / 10**12:.3g} TFLOP)"
+            f"{spec.model.name} ({cost(1) / 10**12:.3g} TFLOP)"
         )
     return Duration(Decimal(batches), "ba")
+
+
+def planned_flops(spec: RunSpec, duration: Duration, forward: Callable[[Size], int]) -> int:
+    """Return the floating-point operations of training a spec for a duration, on one process.
+
+    `forward` gives the MACs of an image by its size. Raises BadInput when a size of the data or a network is not known.
+    """
+    changed = any(changes_steps(name) for name in spec.algorithms)
+    epoch = steps_an_epoch(spec) if changed or duration.unit == "ep" else None
+    shares = [(1, image_size(spec))]
+    tally = planned_tally(spec.algorithms, duration, shares, batch_size=spec.batch_size, epoch_steps=epoch)
+    return 2 * training_macs(tally, forward)
 
 
 def resolve_warmup(asked: Asked, spec: RunSpec, duration: Duration) -> Duration:
@@ -155,8 +184,12 @@ def in_batches(duration: Duration, spec: RunSpec) -> Fraction:
     """
     if duration.unit not in STEP_UNITS:
         raise BadInput(f"a duration of '{duration}' has no number of batches; use ep, ba or sp")
-    epoch = max(1, data_sizes(spec).train // spec.batch_size) if duration.unit == "ep" else None
-    return duration.batches(epoch, spec.batch_size)
+    return duration.batches(steps_an_epoch(spec) if duration.unit == "ep" else None, spec.batch_size)
+
+
+def steps_an_epoch(spec: RunSpec) -> int:
+    """Return the batches of an epoch, which drops its last partial one."""
+    return max(1, data_sizes(spec).train // spec.batch_size)
 
 
 def data_sizes(spec: RunSpec) -> Sizes:
@@ -192,29 +225,47 @@ def read_sizes(folder: Path, spec: RunSpec, classes: int | None) -> Sizes:
     return Sizes(train, evaluation, (channels, height, width), count)
 
 
-def forward_macs(spec: RunSpec) -> int:
-    """Return the multiply-accumulates of one image: the zoo's golden figure, else counted on the network built now.
+def image_size(spec: RunSpec) -> Size:
+    """Return the height and width of a spec's images; those of the golden figures need no look at the data."""
+    return GOLDEN_SIZE if is_golden(spec) else data_sizes(spec).image[1:]
 
-    Only the latter imports torch: a timm model, options or a stem of one's own, another number of classes or another
-    image size. Raises BadInput for a network that cannot be built.
+
+def forward_macs(spec: RunSpec, size: Size | None = None) -> int:
+    """Return the multiply-accumulates of one image of a size, by default the data's, with the layers algorithms add.
+
+    It is the zoo's golden figure, else counted on the network built now, which alone imports torch: for a timm model,
+    options, a stem or added layers, another number of classes or another size. Raises BadInput for a network that
+    cannot be built or counted.
     """
-    golden = read_golden().get(spec.model.name)
-    if golden and is_golden(spec):
-        return golden.macs
+    added = {name: settings for name, settings in spec.algorithms.items() if ALGORITHMS[name].surgery}
+    if is_golden(spec) and size in (None, GOLDEN_SIZE) and not added:
+        return golden_figures()[spec.model.name].macs
     sizes = data_sizes(spec)
-    return count_macs(spec.model.name, spec.model.stem, tuple(spec.model.options.items()), sizes.image, sizes.classes)
+    image = (sizes.image[0], *(size or sizes.image[1:]))
+    options = tuple(spec.model.options.items())
+    return count_macs(spec.model.name, spec.model.stem, options, image, sizes.classes, json.dumps(added))
 
 
 @lru_cache(maxsize=256)
 def count_macs(
-    name: str, stem: str | None, options: tuple[tuple[str, Scalar], ...], image: tuple[int, int, int], classes: int
+    name: str,
+    stem: str | None,
+    options: tuple[tuple[str, Scalar], ...],
+    image: tuple[int, int, int],
+    classes: int,
+    added: str = "{}",
 ) -> int:
-    """Return the multiply-accumulates of one image, counted on the network; raise BadInput when it cannot be built."""
+    """Return the multiply-accumulates of one image, counted on the network; raise BadInput when it cannot be built.
+
+    `added` are the algorithms that add layers, with their settings, as JSON.
+    """
     from bench.zoo.build import build_model
     from bench.zoo.counting.cost import CountError, count_cost
 
     try:
-        return count_cost(build_model(name, classes, stem=stem, options=dict(options)), image).macs
+        model = build_model(name, classes, stem=stem, options=dict(options))
+        operate(model, json.loads(added))
+        return count_cost(model, image).macs
     except CountError as error:
         raise BadInput(f"model '{name}': its cost cannot be counted: {error}") from None
 
@@ -226,4 +277,11 @@ def is_golden(spec: RunSpec) -> bool:
     row, known = MODELS.get(spec.model.name), DATASETS.get(spec.data.name)
     if row is None or known is None or known.classes != GOLDEN_CLASSES or spec.model.stem is not None:
         return False
-    return all(row.options.get(key) == value for key, value in spec.model.options.items())
+    named = spec.model.name in golden_figures()
+    return named and all(row.options.get(key) == value for key, value in spec.model.options.items())
+
+
+@cache
+def golden_figures() -> Mapping[str, Golden]:
+    """Return the zoo's golden figures, read once."""
+    return read_golden()

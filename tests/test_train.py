@@ -14,6 +14,7 @@ from bench import train
 from bench.config import load_spec
 from bench.records import RunRecord, RunWriter, read_runs, run_directory
 from bench.util.cli import run_command
+from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY, Launch
 
 YAML = "yamls/quickstart.yaml"
@@ -135,6 +136,8 @@ def test_the_number_of_processes_changes_nothing_else(launch: Launch, tmp_path: 
     assert one["train_loss"] == pytest.approx(two["train_loss"], rel=1e-4)
     assert one["eval_loss"] == pytest.approx(two["eval_loss"], rel=1e-4)
     assert one["samples"] == two["samples"]
+    costs = {record.result["training"]["flops"] for record in results if record.result}
+    assert costs == {3 * 2 * read_golden()["mlp_mixer_tiny"].macs * one["samples"]}
 
 
 @pytest.mark.slow

@@ -24,9 +24,12 @@ class Classifier(ComposerModel):
         """Return the logits of an evaluation batch."""
         return self.forward(batch) if outputs is None else outputs
 
-    def loss(self, outputs: Tensor, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """Return the mean cross-entropy against index labels or dense ones (MixUp, label smoothing)."""
-        return soft_cross_entropy(outputs, batch[1])
+    def loss(self, outputs: Tensor, batch: tuple[Tensor, Tensor], reduction: str = "mean") -> Tensor:
+        """Return the mean cross-entropy against index labels or dense ones (MixUp, label smoothing).
+
+        Selective backprop asks for each sample's by the reduction "none".
+        """
+        return soft_cross_entropy(outputs, batch[1], reduction=reduction)
 
     def get_metrics(self, is_train: bool = False) -> dict[str, Metric]:
         """Return no Composer metrics: they would be updated, reduced and logged at every step."""

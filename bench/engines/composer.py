@@ -29,7 +29,7 @@ from bench.data.loader import EvalLoader, Shard, TrainLoader
 from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
 from bench.engines.callbacks.checkpoint import CheckpointCallback, ended
 from bench.engines.callbacks.clock import ClockCallback, slowest, synchronise
-from bench.engines.callbacks.cost import CostCallback, training_flops
+from bench.engines.callbacks.cost import CostCallback
 from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
 from bench.engines.callbacks.divergence import StopAtDivergence
 from bench.engines.callbacks.loader_epoch import SetLoaderEpoch
@@ -178,7 +178,7 @@ def fit(
     machine = find_machine(spec)
     first = machine.shard.rank == 0
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
-    cost = CostCallback(image_shape(dataset))
+    cost = CostCallback(image_shape(dataset), spec.algorithms, clock)
     identity = identify(spec, machine.shard.world_size)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     callbacks = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *watchers]
@@ -199,7 +199,7 @@ def fit(
                 spec,
                 row=find_model(spec.model.name),
                 network=cost.network,
-                flops=training_flops(cost.network, int(recorder.rows[-1]["samples"])),
+                training_cost=cost.training_cost(int(recorder.rows[-1]["samples"])),
                 dataset=dataset,
                 rows=recorder.rows,
                 seconds=slowest(clock.read()),

@@ -19,7 +19,7 @@ MIXED = Phrase("Ranked across recipes that differ in steps, batch, augmentation 
 DIAGNOSTIC = Phrase("Best epoch: a diagnostic, chosen on the split that it reports; it is no result.")
 DEVICES = Phrase(
     "A device is a GPU, or the whole machine where there is none (a run on some of its cores counts as that share of "
-    "it); training cost = 3 × forward FLOPs × images seen."
+    "it); training cost = FLOPs of all passes: 3 × forward FLOPs × images seen where no algorithm changes them."
 )
 
 CLOCK = Phrase("Train time excludes start-up, evaluation and checkpoints; total time includes them.")

@@ -143,8 +143,9 @@ LINES = {
         "最佳轮次仅供诊断：它在所报告的划分上选出，不是结果。"
     ),
     "A device is a GPU, or the whole machine where there is none (a run on some of its cores counts as that share of "
-    "it); training cost = 3 × forward FLOPs × images seen.": (
-        "设备指一块 GPU，没有 GPU 时指整台机器（只用部分核心时按比例计）；训练成本 = 3 × 前向 FLOPs × 训练图像数。"
+    "it); training cost = FLOPs of all passes: 3 × forward FLOPs × images seen where no algorithm changes them.": (
+        "设备指一块 GPU，没有 GPU 时指整台机器（只用部分核心时按比例计）；训练成本 = 全部前向与反向传播的 FLOPs，"
+        "没有算法改变它时为 3 × 前向 FLOPs × 训练图像数。"
     ),
     "Checkpoints: the time that saving them took, in per cent of the train time.": (
         "检查点：保存所用时间占训练时间的百分比。"

@@ -53,7 +53,7 @@ SETS: dict[str, list[str]] = {
     ],
     "freezing": [
         "algorithms.layer_freezing={freeze_start: 0.0, freeze_level: 0.6}",
-        "algorithms.selective_backprop={start: 0.9, end: 1.0}",
+        "algorithms.selective_backprop={start: 0.5, end: 1.0}",
         "algorithms.progressive_resizing={delay_fraction: 0.1, finetune_fraction: 0.1}",
         "optimizer={name: adamw, lr: 1e-3, decay_norm_bias: false}",
     ],
@@ -71,9 +71,13 @@ def test_the_sets_hold_every_algorithm() -> None:
 def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(
     name: str, dataset: Dataset, tmp_path: Path, at: At
 ) -> None:
-    """SIGTERM in the middle of the first epoch and in the last step of it: the same bits at the end."""
+    """SIGTERM in the middle of the first epoch, in its last step and in the next epoch: the same bits at the end.
+
+    That includes the record: its training cost, and the network's parameters though layers were frozen meanwhile.
+    """
     whole = start(dataset, tmp_path / "whole", *SETS[name])
-    for step in (1, 3):
+    # Composer's SWA does not go on once it has begun.
+    for step in (1, 3) if name == "swa" else (1, 3, 5):
         at[step] = signalled()
         with pytest.raises(Interrupted, match="SIGTERM"):
             start(dataset, tmp_path / "parts", *SETS[name])
@@ -105,6 +109,22 @@ def test_killed_between_end_and_result_nothing_is_trained_again(dataset: Dataset
     (path / RESULT).unlink()
     start(dataset, tmp_path, "algorithms.ema={}")
     assert differences(before, final_state(path)) == []
+
+
+def test_a_checkpoint_without_passes_leaves_the_training_cost_missing(dataset: Dataset, tmp_path: Path, at: At) -> None:
+    """As one has them that was saved before passes were counted: what is left alone would be too little."""
+    at[5] = signalled()
+    with pytest.raises(Interrupted):
+        start(dataset, tmp_path)
+    (newest, *_) = list_checkpoints(only_run(tmp_path).path / "checkpoints")
+    content = read_checkpoint(newest)
+    assert content["callbacks"].pop("CostCallback")["passes"]
+    write_checkpoint(newest.parent, newest.name, content)
+    start(dataset, tmp_path)
+    result = only_run(tmp_path).result
+    assert result is not None
+    assert result["training"]["flops"] is None
+    assert "without counting its passes" in result["training"]["uncounted_because"]
 
 
 @pytest.mark.parametrize("spoil", ["cut short", "another run's", "other weights"])

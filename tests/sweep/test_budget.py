@@ -143,6 +143,71 @@ def test_what_the_zoo_does_not_pin_is_counted_on_the_network() -> None:
     assert forward_macs(golden) - forward_macs(load_spec(YAMLS / "ghost_resnet_20.yaml", ["data.name=cifar10"])) == 5760
 
 
+def bought(*overrides: str) -> int:
+    """Return the batches of 128 that 0.1 PFLOP buys ResNet-20."""
+    spec = load_spec(
+        YAMLS / "resnet_20.yaml",
+        ["base=recipes/light_200ep.yaml", "budget=0.1 PFLOP", "schedule.warmup=0ep", *overrides],
+    )
+    return int(spec.max_duration.value)
+
+
+BATCH = 3 * 2 * 128
+LIMIT = 10**14
+
+
+def test_a_second_pass_in_every_step_halves_the_batches() -> None:
+    batches = bought("algorithms.sam={}")
+    price = 2 * BATCH * GOLDEN["resnet_20"].macs
+    assert batches * price <= LIMIT < (batches + 1) * price
+    every_fourth = bought("algorithms.sam={interval: 4}")
+    costs = [(number + number // 4) * price // 2 for number in (every_fourth, every_fourth + 1)]
+    assert costs[0] <= LIMIT < costs[1]
+
+
+def test_small_images_buy_more_batches() -> None:
+    """Half the width for the first half of the run, then growing by 4 to the full width at four fifths of it."""
+    batches = bought("algorithms.progressive_resizing={}")
+    convolutions, linear = GOLDEN["resnet_20"].macs - 6400, 6400
+
+    def cost(number: int) -> int:
+        total = 0
+        for step in range(number):
+            scale = 0.5 + 0.5 * min(max(0.0, (step / number - 0.5) / (1 - 0.2 - 0.5)), 1.0)
+            width = round(32 * scale / 4) * 4
+            total += convolutions * width**2 // 32**2 + linear
+        return BATCH * total
+
+    assert cost(batches) <= LIMIT < cost(batches + 1)
+    assert batches > 1.5 * bought()
+
+
+def test_layers_that_algorithms_add_are_paid_for() -> None:
+    spec = load_spec(YAMLS / "resnet_20.yaml", ["algorithms.squeeze_excite={min_channels: 16}"])
+    macs = forward_macs(spec)
+    assert macs > GOLDEN["resnet_20"].macs
+    batches = bought("algorithms.squeeze_excite={min_channels: 16}")
+    assert batches * BATCH * macs <= LIMIT < (batches + 1) * BATCH * macs
+    assert batches < bought()
+
+
+def test_what_does_not_change_a_step_does_not_change_what_a_budget_buys() -> None:
+    assert bought("algorithms.mixup={}", "algorithms.ghost_batchnorm={}", "algorithms.gradient_clipping={}") == bought()
+
+
+def test_a_budget_of_compute_is_refused_where_the_cost_of_a_step_is_not_known() -> None:
+    with pytest.raises(BadInput, match=r"budget': '0\.1 PFLOP': .*'layer_freezing' costs is not known.*budget=10ep"):
+        bought("algorithms.layer_freezing={}")
+    spec = load_spec(YAMLS / "resnet_20.yaml", ["budget=10ep", "algorithms.layer_freezing={}"])
+    assert str(spec.max_duration) == "10ep"
+
+
+def test_a_run_too_long_to_be_planned_step_by_step_is_refused() -> None:
+    with pytest.raises(BadInput, match="steps are more than can be planned"):
+        bought("budget=900 PFLOP", "algorithms.sam={}")
+    assert bought("budget=900 PFLOP") == 9 * 10**17 // (BATCH * GOLDEN["resnet_20"].macs)
+
+
 def test_sizes_come_from_the_files_or_from_what_is_known(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_DATA", str(small_data))
     there = data_sizes(load_spec(YAMLS / "quickstart.yaml"))

@@ -1,21 +1,22 @@
 """What a suite will cost: FLOPs from the counted MACs, time from this machine's measured images a second.
 
-FLOPs of a run = 3 × 2 × MACs × samples (`training_cost`). An evaluation is counted as a forward pass,
-a third of a training step an image. Start-up is assumed; Composer's own work a step and checkpoints are not counted.
+The FLOPs of a run are those of a budget (`bench.budget.planned_flops`). An evaluation is counted as a forward pass, a
+third of a training step an image. Start-up is assumed; Composer's own work a step and checkpoints are not counted.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from bench.budget import data_sizes, forward_macs, in_batches
+from algorithms.registry import unplanned
+from bench.budget import data_sizes, forward_macs, in_batches, planned_flops, steps_an_epoch
 from bench.spec import RunSpec
 from bench.sweep.backends.machine import Machine, possible_workers
 from bench.sweep.suite import PlannedRun, Suite
 from bench.sweep.timing.probe import Task, make_task
 from bench.sweep.timing.throughput import Figures
 from bench.util.errors import BadInput
-from bench.zoo.counting.golden import training_cost
 
 STARTUP_SECONDS = 30.0
 FORWARD_SHARE = 1 / 3
@@ -23,17 +24,17 @@ FORWARD_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Work:
-    """What one run has to do: images trained on and evaluated, forward MACs of one; a part is None when unknown."""
+    """What one run has to do; a part is None when unknown.
+
+    `samples` are trained on, `evaluated` are evaluated, `macs` are those of one image's forward pass, `flops` those of
+    the whole training; `seconds` is how long a run trains that ends by the clock.
+    """
 
     samples: int | None
     evaluated: int
     macs: int | None
     seconds: int | None = None
-
-    @property
-    def flops(self) -> int | None:
-        """Return the floating-point operations of training, None when MACs or samples are not known."""
-        return None if self.macs is None or self.samples is None else training_cost(2 * self.macs, self.samples)
+    flops: int | None = None
 
     def time(self, rate: float | None) -> float | None:
         """Return the seconds that the run takes at so many images a second of training, start-up and all."""
@@ -51,7 +52,17 @@ def work_of(spec: RunSpec, macs: int | None) -> Work:
     batches = in_batches(spec.max_duration, spec)
     evaluations = 1 if spec.eval_interval.seconds else math.ceil(batches / in_batches(spec.eval_interval, spec))
     samples = math.ceil(batches) * spec.batch_size
-    return Work(samples, max(1, evaluations) * data_sizes(spec).evaluation, macs)
+    flops = None if macs is None else flops_or_none(spec)
+    return Work(samples, max(1, evaluations) * data_sizes(spec).evaluation, macs, flops=flops)
+
+
+def flops_or_none(spec: RunSpec) -> int | None:
+    """Return the FLOPs of a spec's training, None when an algorithm or a size leaves them unknown."""
+    try:
+        duration = spec.max_duration.rounded(steps_an_epoch(spec))
+        return None if unplanned(spec.algorithms) else planned_flops(spec, duration, partial(forward_macs, spec))
+    except BadInput:
+        return None
 
 
 def works_of(runs: Sequence[PlannedRun]) -> dict[str, Work]:
@@ -59,7 +70,7 @@ def works_of(runs: Sequence[PlannedRun]) -> dict[str, Work]:
     counted: dict[str, int | None] = {}
     works = {}
     for run in runs:
-        key = f"{run.spec.model!r} {run.spec.data!r}"
+        key = f"{run.spec.model!r} {run.spec.data!r} {run.spec.algorithms!r}"
         if key not in counted:
             counted[key] = macs_or_none(run.spec)
         works[run.name] = work_of(run.spec, counted[key])

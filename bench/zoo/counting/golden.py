@@ -51,12 +51,3 @@ def same_networks(figures: Mapping[str, Golden]) -> list[list[str]]:
     for name, golden in figures.items():
         groups[golden.fingerprint].append(name)
     return [names for names in groups.values() if len(names) > 1]
-
-
-def training_cost(forward: int, samples: int) -> int:
-    """Return the cost of training on `samples` images, in the unit of `forward` (MACs or FLOPs of one image).
-
-    Three forward passes a sample: the backward pass multiplies once for the inputs' and once for the weights' gradients
-    (Kaplan et al., Scaling Laws for Neural Language Models, 2020, section 2.1).
-    """
-    return 3 * forward * samples
