@@ -4,9 +4,9 @@
     budget: 10ep          equal epochs
 
 Of `budget` and `max_duration` the one with the higher precedence holds. A duration below the budget is what the recipe
-was made for: its warm-up keeps its share of the run (5 of 200 epochs become 2.5 % of the batches). A warm-up that is
-declared with the budget or above it is taken as it is. The resolved spec holds the duration and the warm-up that come
-out, so the run can be repeated without the budget.
+was made for: its warm-up, cool-down and milestones keep their shares of the run (5 of 200 epochs become 2.5 % of the
+batches). What of a schedule is declared with the budget or above it is taken as it is. The resolved spec holds the
+duration and the schedule that come out, so the run can be repeated without the budget.
 
 Compute is planned as a run's result counts it (`bench.zoo.counting.training`), for one process: three forward passes an
 image where no algorithm says otherwise, on the network with the layers that algorithms add. A budget of compute is
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.registry import ALGORITHMS, changes_steps, operate, unplanned
+from bench.schedule import durations
 from bench.spec import RunSpec, Scalar
 from bench.util.duration import STEP_UNITS, Duration
 from bench.util.errors import BadInput, nearest
@@ -48,7 +49,8 @@ class Asked:
     source: str
     reference: str | None = None
     beside: str | None = None
-    scale_warmup: bool = True
+    # The settings of the schedule that are taken as they are declared.
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def find_budget(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> Asked | None
     text = normalise(content["budget"], source)
     beside = str(content["max_duration"]) if duration == budget else None
     reference = layers[duration][1]["max_duration"] if 0 <= duration < budget else None
-    warmup = max((index for index, (_, content) in enumerate(layers) if has_warmup(content)), default=-1)
-    return Asked(text, source, reference, beside, scale_warmup=reference is not None and warmup < budget)
+    declared = [schedule_keys(content) for _, content in layers[budget:]]
+    return Asked(text, source, reference, beside, frozenset[str]().union(*declared))
 
 
 def last_with(layers: Sequence[tuple[str, Mapping[str, Any]]], key: str) -> int:
@@ -82,10 +84,10 @@ def last_with(layers: Sequence[tuple[str, Mapping[str, Any]]], key: str) -> int:
     return max((index for index, (_, content) in enumerate(layers) if key in content), default=-1)
 
 
-def has_warmup(content: Mapping[str, Any]) -> bool:
-    """Tell whether a layer declares a warm-up."""
+def schedule_keys(content: Mapping[str, Any]) -> frozenset[str]:
+    """Return the settings of the schedule that a layer declares."""
     schedule = content.get("schedule")
-    return isinstance(schedule, Mapping) and "warmup" in schedule
+    return frozenset(schedule) if isinstance(schedule, Mapping) else frozenset()
 
 
 def normalise(value: Any, source: str) -> str:
@@ -113,8 +115,11 @@ def resolve_budget(asked: Asked, spec: RunSpec) -> dict[str, Any]:
             f"{asked.source}: key 'max_duration': '{asked.beside}' and budget '{asked.text}', which is {duration} for "
             f"{spec.model.name} in batches of {spec.batch_size}, contradict each other; leave one of them out"
         )
-    warmup = resolve_warmup(asked, spec, duration)
-    return {"budget": asked.text, "max_duration": duration, "schedule": {"warmup": warmup}}
+    schedule = scale_schedule(asked, spec, duration)
+    warmup = schedule["warmup"]
+    if warmup and warmup.unit != "dur" and in_batches(warmup, spec) >= in_batches(duration, spec):
+        raise BadInput(f"{asked.source}: key 'budget': '{asked.text}' ({duration}) is all warm-up ({warmup})")
+    return {"budget": asked.text, "max_duration": duration, "schedule": schedule}
 
 
 def resolve_duration(asked: Asked, spec: RunSpec) -> Duration:
@@ -155,18 +160,21 @@ def planned_flops(spec: RunSpec, duration: Duration, forward: Callable[[Size], i
     return 2 * training_macs(tally, forward)
 
 
-def resolve_warmup(asked: Asked, spec: RunSpec, duration: Duration) -> Duration:
-    """Return the warm-up: the recipe's share of its own duration in batches, or what is declared with the budget."""
-    declared = spec.schedule.warmup
-    if not declared:
-        return Duration.parse("0ep")
-    total = in_batches(duration, spec)
-    if asked.scale_warmup:
-        share = in_batches(declared, spec) / in_batches(parse_reference(asked), spec)
-        declared = Duration(Decimal(max(1, round(share * total))), "ba")
-    if in_batches(declared, spec) >= total:
-        raise BadInput(f"{asked.source}: key 'budget': '{asked.text}' ({duration}) is all warm-up ({declared})")
-    return declared
+def scale_schedule(asked: Asked, spec: RunSpec, duration: Duration) -> dict[str, Any]:
+    """Return the lengths and points of the schedule: the recipe's shares of its own duration in batches, or as kept."""
+
+    def scaled(value: Any, key: str) -> Any:
+        """Return a length, or a list of them, as the budget has it; anything else as it is."""
+        if isinstance(value, list):
+            return [scaled(item, key) for item in value]
+        if not isinstance(value, Duration) or value.unit == "dur" or asked.reference is None or key in asked.kept:
+            return value
+        if not value:
+            return Duration.parse("0ep")
+        share = in_batches(value, spec) / in_batches(parse_reference(asked), spec)
+        return Duration(Decimal(max(1, round(share * in_batches(duration, spec)))), "ba")
+
+    return {key: scaled(getattr(spec.schedule, key), key) for key, _ in durations(spec.schedule)}
 
 
 def parse_reference(asked: Asked) -> Duration:

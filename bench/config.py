@@ -9,6 +9,7 @@ file's own bases. `budget:` may stand in place of `max_duration:` (`bench.budget
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from pydantic import ValidationError
 from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.layers import Layers, merge, merge_layers, unknown_key
-from bench.spec import AdamWSection, RunSpec, Section, SGDSection
+from bench.schedule import Refused, check_units, shares
+from bench.spec import SCHEDULE_SECTIONS, AdamWSection, RunSpec, Section, SGDSection
 from bench.util.errors import BadInput, first_line, nearest, unknown
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 from bench.zoo.models import MODELS
 
 OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
+# Sections whose `name` says which of several kinds they are.
+KINDS: dict[str, Mapping[Any, type[Section]]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULE_SECTIONS}
 YAMLS = Path(__file__).resolve().parent.parent / "yamls"
 
 
@@ -170,10 +174,12 @@ def spec_from_layers(layers: Layers) -> RunSpec:
     merged = merge_layers(layers)
     merged["algorithms"] = chosen_algorithms(merged.get("algorithms", {}), layers)
     asked, merged["budget"] = find_budget(layers), None
-    if asked is None:
-        return validate(merged, layers)
-    reference = validate({"max_duration": PLACEHOLDER, **merged}, layers)
-    return validate(merge(merged, resolve_budget(asked, reference)), layers)
+    if asked is not None:
+        reference = validate({"max_duration": PLACEHOLDER, **merged}, layers)
+        merged = merge(merged, resolve_budget(asked, reference))
+    spec = validate(merged, layers)
+    check_schedule(spec, layers)
+    return spec
 
 
 def validate(merged: Mapping[str, Any], layers: Layers) -> RunSpec:
@@ -206,22 +212,21 @@ def check_names(spec: RunSpec, layers: Layers) -> None:
     name = spec.model.name
     if not name.startswith("timm/") and name not in MODELS:
         raise BadInput(f"{origin(['model', 'name'], layers)}: key 'model.name': {unknown('model', name, MODELS)}")
-    check_warmup(spec, layers)
     try:
         validate_algorithms(spec.algorithms)
     except BadInput as error:
         raise BadInput(f"{origin(['algorithms'], layers)}: key 'algorithms': {error}") from None
 
 
-def check_warmup(spec: RunSpec, layers: Layers) -> None:
-    """Refuse a warm-up in a unit that cannot be set against the duration's."""
-    steps, unit, warmup = ("ep", "ba"), spec.max_duration.unit, spec.schedule.warmup
-    allowed = steps if unit in steps else () if unit == "sec" else (unit,)
-    if warmup and warmup.unit not in allowed:
-        units = " or ".join(allowed) or "0ep (a run of given seconds has no warm-up)"
-        where = origin(["schedule", "warmup"], layers)
-        key = f"{where}: key 'schedule.warmup'"
-        raise BadInput(f"{key}: '{warmup}' does not go with max_duration={spec.max_duration}; use {units}")
+def check_schedule(spec: RunSpec, layers: Layers) -> None:
+    """Refuse lengths of a schedule that cannot be set against the run's, or that contradict each other."""
+    try:
+        check_units(spec)
+        with suppress(ValueError):  # epochs beside batches are compared when the data are known
+            shares(spec)
+    except Refused as error:
+        where = origin(["schedule", error.key], layers)
+        raise BadInput(f"{where}: {error}") from None
 
 
 def origin(keys: Sequence[Any], layers: Layers) -> str:
@@ -259,10 +264,13 @@ def describe(item: Mapping[str, Any], layers: Layers) -> str:
 
 
 def describe_tag(item: Mapping[str, Any], layers: Layers) -> str:
-    """Word the error for a section whose `name` says which of several kinds it is (the optimizer)."""
+    """Word the error for a section whose `name` says which of several kinds it is (optimizer, schedule)."""
     keys = [*item["loc"], "name"]
-    allowed = list(OPTIMIZERS)
-    name = item["input"].get("name") if isinstance(item["input"], Mapping) else None
+    allowed = list(KINDS[item["loc"][0]])
+    if not isinstance(item["input"], Mapping):
+        where = f"{origin(item['loc'], layers)}: key '{'.'.join(item['loc'])}'"
+        return f"{where}: {item['input']!r}: a mapping with a name ({', '.join(allowed)}) is expected"
+    name = item["input"].get("name")
     where = f"{origin(keys, layers)}: key '{'.'.join(keys)}'"
     return f"{where}: {name!r}: allowed are {', '.join(allowed)}.{nearest(str(name), allowed)}"
 
@@ -275,16 +283,18 @@ def nearest_literal(item: Mapping[str, Any]) -> str:
 
 
 def yaml_keys(location: Sequence[Any]) -> list[Any]:
-    """Return pydantic's path of an error as keys of the YAML: the kind of optimizer, or type, in it is no key."""
+    """Return pydantic's path of an error as keys of the YAML: the kind of a section, or type, in it is no key."""
     if tuple(location[:2]) == ("model", "options"):
         return list(location[:3])
-    kind = len(location) > 1 and location[0] == "optimizer" and location[1] in OPTIMIZERS
+    kind = len(location) > 1 and location[1] in KINDS.get(location[0], {})
     return [location[0], *location[2:]] if kind else list(location)
 
 
 def allowed_keys(location: Sequence[Any]) -> list[str]:
     """Return the keys that the section of an unknown key (the path's last part) takes."""
+    if location[0] in KINDS and len(location) > 2:
+        return sorted(KINDS[location[0]][location[1]].model_fields)
     section: Any = RunSpec
     for key in location[:-1]:
-        section = OPTIMIZERS.get(key) or section.model_fields[key].annotation
+        section = section.model_fields[key].annotation
     return sorted(section.model_fields)

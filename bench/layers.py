@@ -12,7 +12,7 @@ from typing import Any, get_args
 from pydantic.fields import FieldInfo
 
 from algorithms.registry import find_algorithm
-from bench.spec import RunSpec, Section
+from bench.spec import DEFAULT_SCHEDULE, SCHEDULE_SECTIONS, RunSpec, Section
 from bench.util.errors import BadInput, nearest
 
 Layers = list[tuple[str, dict[str, Any]]]
@@ -35,7 +35,7 @@ def merge_layers(layers: Layers) -> dict[str, Any]:
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `high` over `low`, key by key; an optimizer or model of another name replaces the whole section."""
+    """Return `high` over `low`, key by key, as far as `kept_below` keeps the lower section."""
     result = dict(low)
     for key, value in high.items():
         below = kept_below(key, low, value)
@@ -44,11 +44,23 @@ def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_below(key: str, low: Mapping[str, Any], value: Any) -> Any:
-    """Return what a lower layer has under a key, None where `value` names another optimizer or model in its place."""
+    """Return what a lower layer has under a key, None where `value` names another optimizer or model in its place.
+
+    A schedule of another name keeps what it has in common with the one below, such as the warm-up.
+    """
     below = low.get(key)
-    if key in ("optimizer", "model") and isinstance(below, Mapping) and isinstance(value, Mapping):
+    if not isinstance(below, Mapping) or not isinstance(value, Mapping):
+        return below
+    if key in ("optimizer", "model"):
         return below if value.get("name", below.get("name")) == below.get("name", value.get("name")) else None
-    return below
+    return common_settings(below, value) if key == "schedule" else below
+
+
+def common_settings(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schedule's settings without those of its kind that the kind named above it does not have."""
+    kinds = (SCHEDULE_SECTIONS.get(str(part.get("name", DEFAULT_SCHEDULE))) for part in (low, {**low, **high}))
+    old, new = (set(kind.model_fields) if kind else set() for kind in kinds)
+    return {key: value for key, value in low.items() if not new or key not in old - new}
 
 
 def without_nulls(content: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -9,7 +9,16 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    StringConstraints,
+    Tag,
+)
 
 from bench.util.duration import Duration
 
@@ -24,8 +33,8 @@ def read_duration(units: Collection[str], *, whole: bool = False, zero: bool = F
         """Return the duration of a text; raise ValueError that says what is allowed."""
         try:
             duration = value if isinstance(value, Duration) else Duration.parse(value)
-        except (ValueError, TypeError):
-            raise ValueError(allowed) from None
+        except ValueError as error:
+            raise ValueError(f"{allowed}; {error}") from None
         if duration.unit not in units or not (duration or zero):
             raise ValueError(allowed)
         if whole and duration.value != int(duration.value):
@@ -35,11 +44,13 @@ def read_duration(units: Collection[str], *, whole: bool = False, zero: bool = F
     return read
 
 
-# How long a run lasts, how often something is done in it, and how long its warm-up is.
+# How long a run lasts, and how often something is done in it.
 LENGTHS = ("ep", "ba", "sp", "sec")
 Length = Annotated[Duration, PlainValidator(read_duration(LENGTHS)), PlainSerializer(str)]
 Interval = Annotated[Duration, PlainValidator(read_duration(LENGTHS, whole=True)), PlainSerializer(str)]
-WarmUp = Annotated[Duration, PlainValidator(read_duration(LENGTHS, zero=True)), PlainSerializer(str)]
+# Of a schedule: where in the run something is, and how long a part of it is.
+Point = Annotated[Duration, PlainValidator(read_duration((*LENGTHS, "dur"))), PlainSerializer(str)]
+Part = Annotated[Duration, PlainValidator(read_duration((*LENGTHS, "dur"), zero=True)), PlainSerializer(str)]
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 
@@ -102,11 +113,82 @@ class AdamWSection(Section):
 
 
 class ScheduleSection(Section):
-    """The learning rate over the run, as a share of the optimizer's `lr`, after a linear warm-up."""
+    """The learning rate over the run as a factor of the optimizer's `lr` (`algorithms.schedules`), after a warm-up."""
 
-    name: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: WarmUp = Duration.parse("0ep")
+    name: str
+    warmup: Part = Duration.parse("0ep")
+
+
+class DecaySection(ScheduleSection):
+    """A fall from the end of the warm-up to `final` at the end of the run."""
+
     final: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class CosineSection(DecaySection):
+    """Half a cosine, without restarts."""
+
+    name: Literal["cosine"] = "cosine"
+
+
+class LinearSection(DecaySection):
+    """A straight line."""
+
+    name: Literal["linear"]
+
+
+class RexSection(DecaySection):
+    """Slow first and fast at the end."""
+
+    name: Literal["rex"]
+
+
+class TrapezoidSection(DecaySection):
+    """Constant, with a straight line over the last part of the run."""
+
+    name: Literal["trapezoid"]
+    cooldown: Part = Duration.parse("0.2dur")
+
+
+class MultistepSection(ScheduleSection):
+    """Multiplied by `gamma` at each milestone, counted from the start of the run."""
+
+    name: Literal["multistep"]
+    milestones: list[Point] = Field(min_length=1)
+    gamma: float = Field(default=0.1, gt=0.0, lt=1.0)
+
+
+class ConstantSection(ScheduleSection):
+    """The optimizer's `lr`."""
+
+    name: Literal["constant"]
+
+
+SCHEDULE_SECTIONS: dict[str, type[ScheduleSection]] = {
+    "cosine": CosineSection,
+    "linear": LinearSection,
+    "constant": ConstantSection,
+    "trapezoid": TrapezoidSection,
+    "rex": RexSection,
+    "multistep": MultistepSection,
+}
+DEFAULT_SCHEDULE = "cosine"
+
+
+def kind_of_schedule(value: Any) -> Any:
+    """Return the name of a schedule, given or by default; None for what is no section."""
+    return value.get("name", DEFAULT_SCHEDULE) if isinstance(value, dict) else getattr(value, "name", None)
+
+
+AnySchedule = Annotated[
+    Annotated[CosineSection, Tag("cosine")]
+    | Annotated[LinearSection, Tag("linear")]
+    | Annotated[ConstantSection, Tag("constant")]
+    | Annotated[TrapezoidSection, Tag("trapezoid")]
+    | Annotated[RexSection, Tag("rex")]
+    | Annotated[MultistepSection, Tag("multistep")],
+    Discriminator(kind_of_schedule),
+]
 
 
 class CheckpointSection(Section):
@@ -138,7 +220,7 @@ class RunSpec(Section):
     # What `max_duration` and the warm-up were made from, if it was declared in their place (`bench.budget`).
     budget: str | None = None
     optimizer: SGDSection | AdamWSection = Field(discriminator="name")
-    schedule: ScheduleSection = ScheduleSection()
+    schedule: AnySchedule = CosineSection()
     algorithms: dict[str, dict[str, Any]] = {}
     precision: Literal["fp32", "amp_fp16", "amp_bf16"] = "amp_bf16"
     compile: bool = False

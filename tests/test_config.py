@@ -1,6 +1,7 @@
 """Reading a run's YAML: what is merged, what is refused, and how the refusal is worded."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,22 @@ def test_an_optimizer_of_another_name_replaces_the_section() -> None:
     spec = load_spec(RESNET, ["optimizer={name: adamw, lr: 0.001}"])
     assert spec.optimizer.model_dump()["name"] == "adamw"
     assert "momentum" not in spec.optimizer.model_dump()
+
+
+def test_a_schedule_of_another_name_keeps_what_both_have(tmp_path: Path) -> None:
+    (tmp_path / "low.yaml").write_text("base: recipes/light_200ep.yaml\nschedule: {warmup: 2ep, final: 0.1}\n")
+    (tmp_path / "run.yaml").write_text("base: low.yaml\nmodel: {name: resnet_20}\n")
+
+    def schedule_of(*overrides: str) -> dict[str, Any]:
+        return load_spec(tmp_path / "run.yaml", list(overrides)).schedule.model_dump(mode="json")
+
+    assert schedule_of() == {"name": "cosine", "warmup": "2ep", "final": 0.1}
+    assert schedule_of("schedule.name=rex") == {"name": "rex", "warmup": "2ep", "final": 0.1}
+    assert schedule_of("schedule.name=constant") == {"name": "constant", "warmup": "2ep"}
+    steps = {"name": "multistep", "warmup": "2ep", "milestones": ["9ep", "0.5dur"], "gamma": 0.1}
+    assert schedule_of("schedule={name: multistep, milestones: [9ep, 0.5dur]}") == steps
+    with pytest.raises(BadInput, match=r"schedule\.final"):
+        schedule_of("schedule={name: constant, final: 0.1}")
 
 
 def test_null_leaves_an_algorithm_out() -> None:
@@ -90,6 +107,18 @@ REFUSED = [
     ("max_duration=10", ["max_duration", "10"]),
     ("max_duration=0ep", ["max_duration", "0ep"]),
     ("schedule.warmup=5sp", ["schedule.warmup", "5sp", "ep or ba"]),
+    ("schedule.warmup=1.5dur", ["schedule.warmup", "'1.5dur'", "at most 1"]),
+    ("schedule.name=cosin", ["schedule.name", "'cosin'", "Did you mean 'cosine'?", "multistep"]),
+    ("schedule.gamma=0.1", ["schedule.gamma", "unknown key", "final, name, warmup"]),
+    ("schedule=3", ["key 'schedule': 3", "cosine, linear"]),
+    ("schedule={name: multistep}", ["schedule.milestones", "missing"]),
+    ("schedule={name: multistep, milestones: []}", ["schedule.milestones", "at least 1"]),
+    ("schedule={name: multistep, milestones: [60ep, 60ep]}", ["schedule.milestones", "must increase"]),
+    ("schedule={name: multistep, milestones: [1ep], warmup: 1ep}", ["schedule.milestones", "after the warm-up (1ep)"]),
+    ("schedule={name: multistep, milestones: [60sp]}", ["schedule.milestones", "'60sp'", "max_duration=300ep"]),
+    ("schedule={name: trapezoid, warmup: 0.5dur, cooldown: 180ep}", ["schedule.cooldown", "0.5dur"]),
+    ("max_duration=1.5ba", ["max_duration", "'1.5ba'", "whole numbers"]),
+    ("eval_interval=0.5ep", ["eval_interval", "'0.5ep'", "whole numbers"]),
     ("data=3", ["data", "3"]),
     ("data.name=${oc.env:HOME}", ["data.name", "interpolation"]),
     ("base=recipes/lihgt_10ep.yaml", ["base", "Did you mean 'recipes/light_10ep.yaml'?"]),

@@ -38,9 +38,10 @@ from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
-from bench.engines.optim import build_optimizer, build_scheduler, can_fuse
+from bench.engines.optim import build_optimizer, can_fuse
 from bench.engines.results import make_result
 from bench.engines.resume import identify, resume
+from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
@@ -143,7 +144,7 @@ def build_trainer(
         eval_interval=evaluation_times(str(spec.eval_interval)),
         max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
         optimizers=build_optimizer(model, spec.optimizer, fused=can_fuse(spec)),
-        schedulers=build_scheduler(spec.schedule, seconds),
+        schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
         algorithms=choose_algorithms(spec, machine.device),
         callbacks=[*deadline, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],

@@ -1,26 +1,10 @@
-"""Optimizer and learning-rate schedule of a spec."""
+"""Optimizer of a spec."""
 
-from collections.abc import Callable
 from typing import Any
 
-from composer.optim import (
-    ComposerScheduler,
-    ConstantScheduler,
-    ConstantWithWarmupScheduler,
-    CosineAnnealingScheduler,
-    CosineAnnealingWithWarmupScheduler,
-    LinearScheduler,
-    LinearWithWarmupScheduler,
-)
 from torch import nn, optim
 
-from bench.engines.callbacks.deadline import DeadlineSchedule
-from bench.spec import AdamWSection, RunSpec, ScheduleSection, SGDSection
-
-SCHEDULES: dict[str, tuple[Callable[..., ComposerScheduler], Callable[..., ComposerScheduler]]] = {
-    "cosine": (CosineAnnealingWithWarmupScheduler, CosineAnnealingScheduler),
-    "linear": (LinearWithWarmupScheduler, LinearScheduler),
-}
+from bench.spec import AdamWSection, RunSpec, SGDSection
 
 
 def parameter_groups(model: nn.Module, weight_decay: float, decay_norm_bias: bool) -> list[dict[str, Any]]:
@@ -40,18 +24,6 @@ def build_optimizer(model: nn.Module, section: SGDSection | AdamWSection, *, fus
     if isinstance(section, SGDSection):
         return optim.SGD(groups, lr=section.lr, momentum=section.momentum, nesterov=section.nesterov, fused=fused)
     return optim.AdamW(groups, lr=section.lr, betas=(section.beta1, section.beta2), eps=section.eps, fused=fused)
-
-
-def build_scheduler(section: ScheduleSection, seconds: int | None = None) -> ComposerScheduler:
-    """Return the schedule over the whole run (of given seconds, if any), stepped every batch, after linear warm-up."""
-    if seconds is not None:
-        return DeadlineSchedule(section.name, seconds, section.final)
-    # Composer compares the units of warm-up and duration even when the warm-up is nothing.
-    warmup = {"t_warmup": str(section.warmup)} if section.warmup else {}
-    if section.name == "constant":
-        return ConstantWithWarmupScheduler(**warmup) if warmup else ConstantScheduler()
-    with_warmup, without = SCHEDULES[section.name]
-    return (with_warmup if warmup else without)(t_max="1dur", alpha_f=section.final, **warmup)
 
 
 def can_fuse(spec: RunSpec) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from algorithms.registry import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.wandb_login import check_wandb
+from bench.schedule import shares
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 
@@ -34,6 +35,7 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
     check_batch_size(spec.batch_size, 1, len(dataset.train))
     check_evaluation(len(dataset.evaluation), world_size)
+    shares(spec, len(dataset.train) // spec.batch_size)  # refuses a schedule that contradicts itself
     check_model(spec, dataset)
     return dataset
 

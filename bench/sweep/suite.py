@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError, field_validator
 from bench.config import YAMLS, parse_overrides, read_layers, read_yaml, spec_from_layers
 from bench.layers import merge
 from bench.records import run_directory
+from bench.schedule import durations
 from bench.spec import RunSpec, SafeName, Section
 from bench.util.errors import BadInput, nearest, unknown
 
@@ -285,8 +286,10 @@ def plan_run(suite: Suite, path: Path, variant: Variant, seed: int) -> PlannedRu
     *below, (_, changes) = read_layers(variant.file, words, variant.arm)
     spec = spec_from_layers([*below, (f"{path} (its overrides, or the command line)", changes)])
     if spec.budget:
-        words = [word for word in words if not is_duration(word) and not word.startswith("schedule.warmup=")]
-        words += [f"budget={spec.budget}", f"max_duration={spec.max_duration}"]
-        words += [f"schedule.warmup={spec.schedule.warmup}"]
+        lengths = {key: spec.schedule.model_dump(mode="json")[key] for key, _ in durations(spec.schedule)}
+        resolved = {"budget": spec.budget, "max_duration": str(spec.max_duration), "schedule": lengths}
+        replaced = {*DURATIONS, *(f"schedule.{key}" for key in lengths)}
+        words = [word for word in words if word.partition("=")[0] not in replaced]
+        words += to_words(resolved)
     arm = ("--arm", variant.arm) if variant.arm else ()
     return PlannedRun(spec, run_directory(spec), ("-f", str(variant.file), *arm, *words))

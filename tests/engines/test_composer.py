@@ -59,13 +59,14 @@ def test_the_evaluation_does_not_depend_on_its_batch_size(dataset: Dataset, tmp_
 
 
 @pytest.mark.parametrize(
-    ("duration", "steps"), [("1ep", 20), ("3ba", 3), ("96sp", 3), ("1sec", None)], ids=["ep", "ba", "sp", "sec"]
+    ("duration", "steps"), [("1ep", 20), ("1.3ep", 26), ("0.12ep", 3), ("3ba", 3), ("96sp", 3), ("1sec", None)]
 )
 def test_every_unit_of_duration(duration: str, steps: int | None, dataset: Dataset, tmp_path: Path) -> None:
     warmup = "schedule.warmup=0ep"
     result = train(dataset, tmp_path, f"max_duration={duration}", warmup)
     assert result["training"]["steps"] == steps if steps else result["training"]["steps"] > 0
     assert result["training"]["samples"] == 32 * result["training"]["steps"]
+    assert result["spec"]["max_duration"] == duration
 
 
 @pytest.mark.parametrize("precision", sorted({"fp32", find_row("cpu").precision}))
@@ -80,6 +81,25 @@ def test_optimizers_schedules_and_precisions(
     result = train(dataset, tmp_path, *changes, "optimizer.decay_norm_bias=false")
     assert result["loss"] is not None
     assert result["machine"]["precision"] == precision
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "{name: trapezoid, warmup: 0.25dur, cooldown: 0.5dur}",
+        "{name: rex, warmup: 1ba, final: 0.1}",
+        "{name: multistep, milestones: [2ba, 0.15ep], gamma: 0.2, warmup: 0ep}",
+    ],
+)
+@pytest.mark.parametrize("duration", ["4ba", "0.2ep"])
+def test_learning_rates_are_recorded_as_the_schedule_has_them(
+    schedule: str, duration: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    """4 steps are a fifth of an epoch. Composer calls a schedule before it counts the step, so the last call sees 3."""
+    result = train(dataset, tmp_path, f"max_duration={duration}", f"schedule={schedule}", "optimizer.lr=0.1")
+    last = read_run(tmp_path / "quickstart" / result["run"]).epochs[-1]
+    ends = {"trapezoid": 0.1 * 0.5, "rex": 0.1 * (0.1 + 0.9 * 0.5), "multistep": 0.1 * 0.2**2}
+    assert last["lr"] == pytest.approx(ends[result["spec"]["schedule"]["name"]], abs=1e-12)
 
 
 def test_the_record_of_a_run(dataset: Dataset, tmp_path: Path) -> None:
