@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import Field, ValidationError
@@ -39,7 +39,8 @@ def words_of(schema: Any) -> set[Any]:
 # What a key may be changed to, whatever its type: tried until the schema allows one that says something else.
 NUMBERS = (3, 7, 0.123456789, 0.1234567891, 1e-6, True, False)
 TEXTS = ("7ep", "3ba", "0.5dur", "resnet_32", "another", None)
-VALUES = (*NUMBERS, *TEXTS, *sorted(words_of(RunSpec.model_json_schema())))
+LISTS = (["3ep"], ["3ep", "0.5dur"])
+VALUES = (*NUMBERS, *TEXTS, *LISTS, *sorted(words_of(RunSpec.model_json_schema())))
 
 
 def kinds_of(annotation: Any) -> list[type[Section]]:
@@ -50,10 +51,11 @@ def kinds_of(annotation: Any) -> list[type[Section]]:
 
 
 def least(kind: type[Section]) -> dict[str, Any]:
-    """Return a section with the keys that have no default, which are a name and numbers."""
-    required = [name for name, field in kind.model_fields.items() if field.is_required()]
+    """Return a section with its name and the keys that have no default, which are numbers and lists of durations."""
     names = get_args(kind.model_fields["name"].annotation)
-    return {name: names[0] if name == "name" else 0.1 for name in required}
+    required = {name: field.annotation for name, field in kind.model_fields.items() if field.is_required()}
+    values = {name: ["9ep"] if get_origin(annotation) is list else 0.1 for name, annotation in required.items()}
+    return {**values, "name": names[0]}
 
 
 def each_kind() -> Iterator[RunSpec]:
@@ -97,7 +99,7 @@ def fields_of(spec: RunSpec) -> tuple[str, ...]:
 
 
 KEYS = [
-    pytest.param(spec, path, id=f"{spec.optimizer.name} {'.'.join(path)}")
+    pytest.param(spec, path, id=f"{spec.optimizer.name} {spec.schedule.name} {'.'.join(path)}")
     for spec in each_kind()
     for path in flat(recipe_identity(spec))
 ]
