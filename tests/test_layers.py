@@ -17,12 +17,14 @@ from bench.spec import RunSpec, Section
 from bench.util.errors import BadInput
 
 RESNET = YAMLS / "resnet_20.yaml"
+# The kinds of sections that it has.
+KINDS = {"optimizer": "sgd", "schedule": "cosine"}
 PROPERTY = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def fields(sections: list[type[Section]], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield the path and annotation of every field of the schema."""
-    for name, field in dict(fields_of(sections, "sgd")).items():
+    """Yield the path and annotation of every field of the schema, in sections of several kinds of resnet_20's."""
+    for name, field in dict(fields_of(sections, KINDS.get(".".join(path)))).items():
         yield (*path, name), field.annotation
         yield from fields(sections_of(field.annotation), (*path, name))
 

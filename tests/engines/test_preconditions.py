@@ -106,6 +106,11 @@ MISSING: dict[str, tuple[Callable[[Machine], None], list[str], list[str]]] = {
     "no data": (ready, ["data.name=cifar100"], ["python -m bench.data cifar100", "BENCH_DATA", "data.name=shapes100"]),
     "an uneven batch": (set_environment(WORLD_SIZE="7"), [], ["60 cannot be divided over 7 processes"]),
     "too large a batch": (ready, ["batch_size=1000"], ["larger than the training split"]),
+    "milestones that meet": (
+        ready,
+        ["schedule={name: multistep, milestones: [2ep, 15ba], warmup: 1ba}"],
+        ["schedule.milestones", "must increase"],
+    ),
     "too many processes": (set_environment(WORLD_SIZE="240"), ["batch_size=240"], ["211 images", "240 processes"]),
     "no such timm model": (ready, ["model.name=timm/resnt18"], ["Did you mean 'resnet18'?"]),
     "no such option": (ready, ["model.options.block=3"], ["Did you mean 'blocks'?"]),
