@@ -17,6 +17,7 @@ from bench.augmentation.geometry import Integers, crop_flip, inverse
 from bench.augmentation.operations import make_space
 from bench.augmentation.plan import Plan, make_plan
 from bench.augmentation.policies import Augmentation
+from bench.augmentation.resize import resize
 from bench.augmentation.transfer import to_device
 
 Triple = tuple[float, float, float]
@@ -28,12 +29,17 @@ CPU_FLOATS = 3 << 18
 PLANNED = 1 << 14  # samples whose draws are decided together
 
 
+def reflects(augmentation: Augmentation) -> bool:
+    """Tell whether images are padded by reflection before they are cropped."""
+    return getattr(augmentation, "padding_mode", "constant") == "reflect"
+
+
 def augment_bytes(images: Tensor, chosen: Integers, plan: Plan, augmentation: Augmentation) -> Tensor:
     """Return the chosen ones of uint8 N×H×W×3 images cropped, mirrored and changed by the policy, as planned."""
     _, height, width, _ = images.shape
     order = np.argsort(plan.stages[0].operation, kind="stable") if plan.stages else np.arange(len(chosen))
     top, left, flip = plan.top[order], plan.left[order], plan.flip[order]
-    result = crop_flip(images, chosen[order], top, left, flip, augmentation.crop_padding)
+    result = crop_flip(images, chosen[order], top, left, flip, augmentation.crop_padding, reflects(augmentation))
     for number, stage in enumerate(plan.stages):
         if number:
             again = np.argsort(stage.operation[order], kind="stable")
@@ -121,6 +127,7 @@ def train_batches(
     mean: Triple,
     std: Triple,
     dtype: torch.dtype = torch.float32,
+    size: int | None = None,
 ) -> Iterator[Tensor]:
     """Yield the training batches whose samples `batches` names, the same as `train_batch` would return.
 
@@ -130,8 +137,9 @@ def train_batches(
         images: uint8 N×H×W×3 RGB, the whole training split, on the device where all the work on pixels is done.
         batches: int64 tensors on the CPU, each the indices of one batch's samples.
         seed, epoch, augmentation, mean, std, dtype: as in `train_batch`.
+        size: height and width that the images are resized to before they are normalised and erased; None: as they are.
     """
-    _, *shape = images.shape
+    shape = images.shape[1:] if size is None else (size, size, images.shape[3])
     most = max(1, (CPU_BYTES if images.device.type == "cpu" else GPU_BYTES) // images[0].numel())
     for planned in grouped(batches, PLANNED):
         indices, start = torch.cat(planned), 0
@@ -141,6 +149,7 @@ def train_batches(
             part = slice(start, start := start + sum(sizes))
             plan = whole.part(part)
             changed = augment_bytes(images, indices[part].numpy(), plan, augmentation)
+            changed = changed if size is None else resize(changed, size)
             runs = runs_of(plan.boxes, sizes, shape, images.device)
             for batch, erased in zip(changed.split(sizes), runs, strict=True):
                 yield to_channels(fill_(normalise(batch, mean, std), erased), dtype)

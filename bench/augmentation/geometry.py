@@ -90,16 +90,21 @@ def slide_(images: Tensor, coefficients: Coefficients) -> Tensor:
     return move_rows(copy_guarded(images, everyone), everyone, out_y + (f >> 16), (b * out_y + c) >> 16, images)
 
 
-def crop_flip(images: Tensor, chosen: Integers, top: Integers, left: Integers, flip: Flags, padding: int) -> Tensor:
-    """Return chosen images, each cut out of its black-padded self at (top, left), then mirrored if `flip`.
+def crop_flip(
+    images: Tensor, chosen: Integers, top: Integers, left: Integers, flip: Flags, padding: int, reflect: bool = False
+) -> Tensor:
+    """Return chosen images, each cut out of its padded self at (top, left), then mirrored if `flip`.
 
     Args:
         images: uint8 N×H×W×3.
         chosen: the places in `images` of the B images of the result.
         top: (B,), in [0, 2 × padding]; so is `left`.
         flip: (B,), which images are mirrored.
-        padding: pixels of black on every side.
+        padding: pixels added on every side, fewer than an image has where it is reflected.
+        reflect: pad with the image mirrored at its border, without repeating the border, in place of black.
     """
+    if reflect and padding:
+        return crop_flip_reflected(images, chosen, top - padding, left - padding, flip)
     mirrored_last = np.argsort(flip, kind="stable")
     sources = copy_guarded(images, chosen[mirrored_last])
     mirrored = sources.images[len(flip) - np.count_nonzero(flip) :]
@@ -108,6 +113,22 @@ def crop_flip(images: Tensor, chosen: Integers, top: Integers, left: Integers, f
     shift = np.where(flip, padding - left, left - padding)[:, None]
     row = np.arange(images.shape[1]) + (top - padding)[:, None]
     return move_rows(sources, inverse(mirrored_last), row, shift, torch.empty_like(sources.images))
+
+
+def crop_flip_reflected(images: Tensor, chosen: Integers, top: Integers, left: Integers, flip: Flags) -> Tensor:
+    """Return chosen images moved by (top, left) with their outside reflected, then mirrored if `flip`: one gather."""
+    _, height, width, channels = images.shape
+    columns = np.where(flip[:, None], np.arange(width)[::-1], np.arange(width))
+    row = (_reflected(np.arange(height) + top[:, None], height) + chosen[:, None] * height) * width
+    column = _reflected(columns + left[:, None], width)
+    index = to_device(row, images.device).unsqueeze(2) + to_device(column, images.device).unsqueeze(1)
+    pixels = images.reshape(-1, channels).index_select(0, index.view(-1))
+    return pixels.view(len(chosen), height, width, channels)
+
+
+def _reflected(places: Integers, length: int) -> Integers:
+    """Return coordinates outside an axis mirrored at its first and last pixel."""
+    return (length - 1) - np.abs((length - 1) - np.abs(places))
 
 
 class Guarded(NamedTuple):

@@ -101,8 +101,8 @@ class Augmentation(Protocol):
         """Return the pixels of black around an image before it is cropped to its size."""
 
     @property
-    def flip(self) -> bool:
-        """Return whether half of the images are mirrored."""
+    def flip(self) -> bool | str:
+        """Return whether half of the images are mirrored, or "alternating": each every second epoch."""
 
     @property
     def policy(self) -> str:

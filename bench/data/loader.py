@@ -13,7 +13,9 @@ from torch import Tensor
 from bench.augmentation.augment import eval_batch, train_batches
 from bench.augmentation.keyed import keyed_permutation
 from bench.data.datasets import Dataset, Split
+from bench.data.sizes import size_at
 from bench.spec import AugmentationSection
+from bench.util.duration import Duration
 from bench.util.errors import BadInput
 
 Batch = tuple[Tensor, Tensor]
@@ -99,14 +101,20 @@ class TrainLoader:
         device: torch.device,
         shard: Shard = Shard(),
         channels_last: bool = True,
+        duration: Duration | None = None,
     ) -> None:
-        """Make the training split resident on the device; `batch_size` is the global one."""
+        """Make the training split resident on the device.
+
+        `batch_size` is the global one; `duration` the whole run's, of whose steps progressive sizes are shares.
+        """
         self.images, self.labels = resident(dataset.train, device)
         check_batch_size(batch_size, shard.world_size, len(self.labels))
         self.dataset, self.augmentation = dataset, augmentation
         self.global_batch_size, self.seed = batch_size, seed
         self.shard, self.channels_last = shard, channels_last
         self.batch_size = batch_size // shard.world_size
+        counted = None if duration is None or duration.seconds is not None else duration
+        self.steps = None if counted is None else counted.steps(len(self), batch_size)
         self.epoch = 0
         # Where the next iteration begins; only the first one of a resumed run begins later than at batch 0.
         self.first_batch = 0
@@ -125,23 +133,41 @@ class TrainLoader:
     def __iter__(self) -> Iterator[TrainBatch]:
         """Yield the batches of the current epoch in order, from `first_batch` on."""
         epoch, first, self.first_batch = self.epoch, self.first_batch, 0
-        loaded = self.load(itertools.islice(self.batches(epoch), first, None), epoch)
+        loaded = self.load(itertools.islice(self.batches(epoch), first, None), epoch, epoch * len(self) + first)
         for batch in range(first, len(self)):
             # Before the batch is made or used: what the step then draws needs no history.
             reseed(self.seed, epoch * len(self) + batch, self.shard.rank)
             yield next(loaded)
 
-    def load(self, batches: Iterable[Tensor], epoch: int) -> Iterator[TrainBatch]:
+    def first_images(self, number: int) -> Tensor:
+        """Return the first `number` images of epoch 0 (at most all) without augmentation: normalised B×3×H×W."""
+        indices = keyed_permutation(self.seed, 0, len(self.labels))[:number].to(self.images.device)
+        return eval_batch(self.images.index_select(0, indices), mean=self.dataset.mean, std=self.dataset.std)
+
+    def size_at(self, step: int) -> int | None:
+        """Return to what size the images of a step of the run are resized, None for their own."""
+        sizes = self.augmentation.sizes
+        if sizes is None or self.steps is None:
+            return None
+        size = size_at(sizes, step, self.steps)
+        return None if (size, size) == tuple(self.images.shape[1:3]) else size
+
+    def load(self, batches: Iterable[Tensor], epoch: int, first_step: int) -> Iterator[TrainBatch]:
         """Yield the augmented images and the labels of batches, each given as the indices of its samples."""
         ahead, now = itertools.tee(batches)
-        images = train_batches(
-            self.images,
-            ahead,
-            seed=self.seed,
-            epoch=epoch,
-            augmentation=self.augmentation,
-            mean=self.dataset.mean,
-            std=self.dataset.std,
+        numbered = itertools.groupby(enumerate(ahead, first_step), key=lambda item: self.size_at(item[0]))
+        images = itertools.chain.from_iterable(
+            train_batches(
+                self.images,
+                (batch for _, batch in group),
+                seed=self.seed,
+                epoch=epoch,
+                augmentation=self.augmentation,
+                mean=self.dataset.mean,
+                std=self.dataset.std,
+                size=size,
+            )
+            for size, group in numbered
         )
         for indices, batch in zip(now, images, strict=True):
             labels = self.labels.index_select(0, indices.to(self.labels.device))

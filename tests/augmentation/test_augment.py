@@ -5,12 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as tv
 
 from bench.augmentation import augment
 from bench.augmentation.augment import eval_batch, grouped, train_batch, train_batches, train_bytes
 from bench.augmentation.plan import make_plan
+from bench.augmentation.resize import resize
 from bench.spec import AugmentationSection
 from bench.util.errors import BadInput
 from tests.augmentation.reference import (
@@ -194,3 +196,35 @@ def test_a_gpu_gives_the_same_bits(policy: str) -> None:
     expected = ours(augmentation)
     assert same_bits(ours(augmentation, IMAGES.cuda()).cpu(), expected)
     assert same_bits(ours(augmentation, IMAGES.cuda(), INDICES.cuda()).cpu(), expected)
+
+
+@pytest.mark.parametrize("flip", [True, False, "alternating"])
+@pytest.mark.parametrize("padding", [2, 4, 31])
+def test_reflected_padding_equals_torchvision(flip: bool | str, padding: int) -> None:
+    augmentation = recipe(crop_padding=padding, padding_mode="reflect", policy="none", erasing=0.0, flip=flip)
+    changed = train_bytes(IMAGES, INDICES, seed=3, epoch=5, augmentation=augmentation).numpy()
+    plan = make_plan(INDICES, seed=3, epoch=5, augmentation=augmentation, size=(32, 32))
+    for sample in range(0, COUNT, 5):
+        padded = tv.pad(Image.fromarray(IMAGES[sample].numpy()), padding, padding_mode="reflect")
+        theirs = tv.crop(padded, int(plan.top[sample]), int(plan.left[sample]), 32, 32)
+        assert np.array_equal(changed[sample], np.array(tv.hflip(theirs) if plan.flip[sample] else theirs))
+
+
+def test_an_alternating_flip_is_drawn_once_and_changes_every_epoch() -> None:
+    augmentation = recipe(flip="alternating")
+    flips = [make_plan(INDICES, seed=3, epoch=e, augmentation=augmentation, size=(32, 32)).flip for e in range(4)]
+    assert 0.3 < flips[0].mean() < 0.7
+    assert np.array_equal(flips[0], make_plan(INDICES, seed=3, epoch=0, augmentation=DECK, size=(32, 32)).flip)
+    assert all(np.array_equal(flip, flips[0] ^ bool(epoch % 2)) for epoch, flip in enumerate(flips))
+
+
+def test_resized_batches_are_the_full_batches_resized() -> None:
+    augmentation = recipe(erasing=0.0)
+    (batch,) = train_batches(IMAGES, [INDICES], seed=3, epoch=5, augmentation=augmentation, mean=MEAN, std=STD, size=24)
+    changed = train_bytes(IMAGES, INDICES, seed=3, epoch=5, augmentation=augmentation)
+    assert same_bits(batch, eval_batch(resize(changed, 24), mean=MEAN, std=STD))
+    (erased,) = train_batches(
+        IMAGES, [INDICES], seed=3, epoch=5, augmentation=recipe(erasing=1.0), mean=MEAN, std=STD, size=24
+    )
+    assert erased.shape == (COUNT, 3, 24, 24)
+    assert (erased == 0).any(dim=(1, 2, 3)).float().mean() > 0.9

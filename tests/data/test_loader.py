@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bench.data.datasets import Dataset, load_dataset
 from bench.data.loader import EvalLoader, Shard, TrainLoader, check_batch_size, eval_parts, reseed
 from bench.spec import AugmentationSection
+from bench.util.duration import Duration
 from bench.util.errors import BadInput
 
 CPU = torch.device("cpu")
@@ -29,7 +30,7 @@ def train_loader(dataset: Dataset, batch_size: int = 64, shard: Shard = ALONE, s
 def seen(loader: TrainLoader, epoch: int) -> dict[int, torch.Tensor]:
     """Return the pixels of every sample of an epoch by its index."""
     batches = list(loader.batches(epoch))
-    images = (batch for batch, _ in loader.load(batches, epoch))
+    images = (batch for batch, _ in loader.load(batches, epoch, 0))
     pairs = (zip(indices.tolist(), batch, strict=True) for indices, batch in zip(batches, images, strict=True))
     return {index: image for pair in pairs for index, image in pair}
 
@@ -75,7 +76,7 @@ def test_iterating_yields_what_batches_and_load_say(dataset: Dataset) -> None:
     loader.epoch = 1
     images, labels = next(iter(loader))
     indices = next(loader.batches(1))
-    assert torch.equal(images, next(loader.load([indices], 1))[0])
+    assert torch.equal(images, next(loader.load([indices], 1, 0))[0])
     assert torch.equal(labels, torch.as_tensor(dataset.train.labels)[indices])
     assert images.shape == (64, 3, 32, 32)
     assert images.dtype == torch.float32
@@ -129,3 +130,28 @@ def test_a_batch_that_the_ranks_cannot_share_is_refused() -> None:
         check_batch_size(128, 3)
     with pytest.raises(BadInput, match="larger than the training split"):
         check_batch_size(128, 2, 100)
+
+
+SIZES = AugmentationSection(policy="trivial_augment_wide", erasing=0.5, sizes=((0.3, 20), (0.5, 24), (1.0, 32)))
+
+
+def sizes_of(loader: TrainLoader, epoch: int, first: int = 0) -> list[torch.Tensor]:
+    loader.epoch, loader.first_batch = epoch, first
+    return [images for images, _ in loader]
+
+
+def test_sizes_change_at_their_shares_of_the_run_also_in_mid_epoch_and_after_a_resume(dataset: Dataset) -> None:
+    # 10 batches an epoch, 15 in all: 20 px before step 4.5, 24 px before 7.5, then 32 px.
+    loader = TrainLoader(dataset, SIZES, batch_size=64, seed=7, device=CPU, duration=Duration.parse("15ba"))
+    first, second = sizes_of(loader, 0), sizes_of(loader, 1)
+    assert [images.shape[-1] for images in (*first, *second)] == [20] * 5 + [24] * 3 + [32] * 12
+    resumed = sizes_of(loader, 0, first=3)
+    assert all(torch.equal(one, other) for one, other in zip(first[3:], resumed, strict=True))
+    assert torch.equal(first[9], sizes_of(train_loader(dataset), 0)[9]), "the full size is as without sizes"
+
+
+def test_first_images_are_the_same_for_every_rank(dataset: Dataset) -> None:
+    ours, theirs = (train_loader(dataset, shard=Shard(rank, 2)).first_images(50) for rank in range(2))
+    assert torch.equal(ours, theirs)
+    assert ours.shape == (50, 3, 32, 32)
+    assert len(train_loader(dataset).first_images(10_000)) == 640
