@@ -38,7 +38,8 @@ class AlgorithmRow:
     - None: it computes what does not pass through the network, so the cost of its runs is missing.
 
     `surgery` names the function that changes what the network itself computes; `least_batch` the setting that a
-    process's batch must not be smaller than.
+    process's batch must not be smaller than; `check`, as "module:function", a function of the network that raises
+    ValueError where the algorithm has nothing to work on.
     """
 
     target: str
@@ -47,6 +48,7 @@ class AlgorithmRow:
     cost: str | None = field(kw_only=True)
     surgery: str | None = None
     least_batch: str | None = None
+    check: str | None = None
 
 
 ALGORITHMS: dict[str, AlgorithmRow] = {
@@ -77,6 +79,13 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         {"num_holes": (Count, 1), "length": (Share, 0.5)},
         "DeVries and Taylor, 2017",
         cost=PLAIN,
+    ),
+    "dirac_initialisation": AlgorithmRow(
+        "algorithms.dirac:DiracInitialisation",
+        {},
+        "Zagoruyko and Komodakis, DiracNets, 2017",
+        cost=PLAIN,
+        check="algorithms.dirac:dense_convolutions",
     ),
     "ema": AlgorithmRow(
         "composer.algorithms:EMA",
@@ -155,6 +164,13 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "Qiao et al., 2019",
         cost=PLAIN,
     ),
+    "whitening_stem": AlgorithmRow(
+        "algorithms.whitening:WhiteningStem",
+        {"samples": (Count, 5000), "epsilon": (Positive, 5e-4), "freeze": (bool, True)},
+        "Page, How to train your ResNet, 2019",
+        cost=PLAIN,  # but for the gradient that a frozen stem does not compute, which is counted as it happens
+        check="algorithms.whitening:find_stem",
+    ),
 }
 
 # What people look for among the algorithms and find elsewhere in the spec.
@@ -226,6 +242,17 @@ def check_process_batch(chosen: Mapping[str, Mapping[str, Any]], samples: int) -
                 f"key 'algorithms.{name}.{setting}': {settings[setting]} is more than the {samples} images that each "
                 f"process gets of a batch; use at most {samples}, a larger batch_size or fewer processes"
             )
+
+
+def check_network(chosen: Iterable[str], network: Any) -> None:
+    """Raise BadInput for an algorithm that has nothing to work on in a network."""
+    for name in chosen:
+        check = ALGORITHMS[name].check
+        try:
+            if check:
+                import_target(check)(network)
+        except ValueError as error:
+            raise BadInput(f"algorithm '{name}': {error}") from None
 
 
 def build_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> Sequence[Any]:

@@ -24,13 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.registry import ALGORITHMS, changes_steps, operate, unplanned
+from bench.data.sizes import size_shares
 from bench.schedule import durations
 from bench.spec import RunSpec, Scalar
 from bench.util.duration import STEP_UNITS, Duration
 from bench.util.errors import BadInput, nearest
 from bench.zoo.counting.golden import Golden, read_golden
 from bench.zoo.counting.planned import most_steps, planned_tally
-from bench.zoo.counting.training import Size, training_macs
+from bench.zoo.counting.training import Share, Size, training_macs
 from bench.zoo.models import MODELS
 
 FLOP_UNITS = {"GFLOP": 10**9, "TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
@@ -155,7 +156,8 @@ def planned_flops(spec: RunSpec, duration: Duration, forward: Callable[[Size], i
     """
     changed = any(changes_steps(name) for name in spec.algorithms)
     epoch = steps_an_epoch(spec) if changed or duration.unit == "ep" else None
-    shares = [(1, image_size(spec))]
+    sizes = spec.augmentation.sizes
+    shares: list[Share] = [*size_shares(sizes)] if sizes else [(1, image_size(spec))]
     tally = planned_tally(spec.algorithms, duration, shares, batch_size=spec.batch_size, epoch_steps=epoch)
     return 2 * training_macs(tally, forward)
 

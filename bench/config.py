@@ -22,14 +22,18 @@ from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.layers import Layers, merge, merge_layers, unknown_key
 from bench.schedule import Refused, check_units, shares
-from bench.spec import SCHEDULE_SECTIONS, AdamWSection, RunSpec, Section, SGDSection
+from bench.spec import SCHEDULE_SECTIONS, AdamWSection, MuonSection, RunSpec, Section, SGDSection
 from bench.util.errors import BadInput, first_line, nearest, unknown
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 from bench.zoo.models import MODELS
 
-OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection}
+OPTIMIZERS: dict[Any, type[Section]] = {"sgd": SGDSection, "adamw": AdamWSection, "muon": MuonSection}
 # Sections whose `name` says which of several kinds they are.
-KINDS: dict[str, Mapping[Any, type[Section]]] = {"optimizer": OPTIMIZERS, "schedule": SCHEDULE_SECTIONS}
+KINDS: dict[str, Mapping[Any, type[Section]]] = {
+    "optimizer": OPTIMIZERS,
+    "rest": {name: kind for name, kind in OPTIMIZERS.items() if name != "muon"},
+    "schedule": SCHEDULE_SECTIONS,
+}
 YAMLS = Path(__file__).resolve().parent.parent / "yamls"
 
 
@@ -265,10 +269,11 @@ def describe(item: Mapping[str, Any], layers: Layers) -> str:
 
 def describe_tag(item: Mapping[str, Any], layers: Layers) -> str:
     """Word the error for a section whose `name` says which of several kinds it is (optimizer, schedule)."""
-    keys = [*item["loc"], "name"]
-    allowed = list(KINDS[item["loc"][0]])
+    section = yaml_keys(item["loc"])
+    keys = [*section, "name"]
+    allowed = list(KINDS[section[-1]])
     if not isinstance(item["input"], Mapping):
-        where = f"{origin(item['loc'], layers)}: key '{'.'.join(item['loc'])}'"
+        where = f"{origin(section, layers)}: key '{'.'.join(section)}'"
         return f"{where}: {item['input']!r}: a mapping with a name ({', '.join(allowed)}) is expected"
     name = item["input"].get("name")
     where = f"{origin(keys, layers)}: key '{'.'.join(keys)}'"
@@ -286,8 +291,8 @@ def yaml_keys(location: Sequence[Any]) -> list[Any]:
     """Return pydantic's path of an error as keys of the YAML: the kind of a section, or type, in it is no key."""
     if tuple(location[:2]) == ("model", "options"):
         return list(location[:3])
-    kind = len(location) > 1 and location[1] in KINDS.get(location[0], {})
-    return [location[0], *location[2:]] if kind else list(location)
+    above = [None, *location]
+    return [key for key, section in zip(location, above, strict=False) if key not in KINDS.get(str(section), {})]
 
 
 def allowed_keys(location: Sequence[Any]) -> list[str]:

@@ -18,6 +18,9 @@ from bench.util.errors import BadInput, nearest
 Layers = list[tuple[str, dict[str, Any]]]
 Path = tuple[str, ...]
 
+# Sections of several kinds: another `name` in them replaces all settings of a lower layer.
+NAMED = ("optimizer", "rest", "model")
+
 # Mappings whose entries are not fields of the schema: null takes an entry of a lower layer out.
 ALGORITHMS_PATH: Path = ("algorithms",)
 OPEN: tuple[Path, ...] = (ALGORITHMS_PATH, ("model", "options"))
@@ -51,7 +54,7 @@ def kept_below(key: str, low: Mapping[str, Any], value: Any) -> Any:
     below = low.get(key)
     if not isinstance(below, Mapping) or not isinstance(value, Mapping):
         return below
-    if key in ("optimizer", "model"):
+    if key in NAMED:
         return below if value.get("name", below.get("name")) == below.get("name", value.get("name")) else None
     return common_settings(below, value) if key == "schedule" else below
 

@@ -44,6 +44,25 @@ def read_duration(units: Collection[str], *, whole: bool = False, zero: bool = F
     return read
 
 
+def read_sizes(value: Any) -> tuple[tuple[float, int], ...]:
+    """Return [share, pixels] pairs as tuples; raise ValueError that says what is allowed."""
+    listed = value if isinstance(value, list | tuple) else []
+    pairs = [tuple(pair) if isinstance(pair, list | tuple) else () for pair in listed]
+    shares = [pair[0] for pair in pairs if len(pair) == 2]
+    pixels = [pair[1] for pair in pairs if len(pair) == 2]
+    numbers = all(type(share) in (int, float) for share in shares) and all(type(size) is int for size in pixels)
+    if not pairs or len(shares) != len(pairs) or not numbers or min(pixels) < 1 or shares[-1] != 1:
+        raise ValueError("a list of [share of the steps, pixels] is expected, the last share 1: [[0.5, 24], [1.0, 32]]")
+    if any(one >= other for one, other in zip([0, *shares], shares, strict=False)):
+        raise ValueError("the shares must rise from above 0 to 1")
+    return tuple((float(share), int(size)) for share, size in pairs)
+
+
+def to_lists(pairs: tuple[tuple[float, int], ...]) -> list[list[float | int]]:
+    """Return pairs as a record holds them."""
+    return [list(pair) for pair in pairs]
+
+
 # How long a run lasts, and how often something is done in it.
 LENGTHS = ("ep", "ba", "sp", "sec")
 Length = Annotated[Duration, PlainValidator(read_duration(LENGTHS)), PlainSerializer(str)]
@@ -51,6 +70,7 @@ Interval = Annotated[Duration, PlainValidator(read_duration(LENGTHS, whole=True)
 # Of a schedule: where in the run something is, and how long a part of it is.
 Point = Annotated[Duration, PlainValidator(read_duration((*LENGTHS, "dur"))), PlainSerializer(str)]
 Part = Annotated[Duration, PlainValidator(read_duration((*LENGTHS, "dur"), zero=True)), PlainSerializer(str)]
+Sizes = Annotated[tuple[tuple[float, int], ...], PlainValidator(read_sizes), PlainSerializer(to_lists)]
 SafeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^(timm/)?[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}$")]
 
@@ -73,12 +93,17 @@ class AugmentationSection(Section):
     """What is done to a training image; every draw is keyed by (seed, epoch, sample index)."""
 
     crop_padding: int = Field(default=4, ge=0, le=16)
-    flip: bool = True
+    # With what an image is padded before it is cropped: black, or itself mirrored at its border.
+    padding_mode: Literal["constant", "reflect"] = "constant"
+    # Alternating: each image's first side is drawn, then it changes every epoch.
+    flip: Literal[True, False, "alternating"] = True
     policy: Literal["none", "trivial_augment_wide", "rand_augment", "auto_augment"] = "none"
     erasing: float = Field(default=0.0, ge=0.0, le=1.0)
     # RandAugment's number of operations an image and their strength; the other policies draw their own.
     num_ops: int = Field(default=2, ge=1, le=8)
     magnitude: int = Field(default=9, ge=0, le=30)
+    # Progressive sizes: [share of the run's steps until which, pixels] in ascending order, the last share 1.
+    sizes: Sizes | None = None
 
 
 class DataSection(Section):
@@ -89,6 +114,10 @@ class DataSection(Section):
     split: Literal["test", "tuning"] = "test"
 
 
+# Which parameters weight decay acts on: all, weights of two dimensions or more, or those of linear layers alone.
+Decay = Literal["all", "weights", "linear"]
+
+
 class SGDSection(Section):
     """Stochastic gradient descent with momentum."""
 
@@ -97,7 +126,7 @@ class SGDSection(Section):
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0)
     nesterov: bool = False
     weight_decay: float = Field(default=0.0, ge=0.0)
-    decay_norm_bias: bool = True
+    decay: Decay = "all"
 
 
 class AdamWSection(Section):
@@ -109,7 +138,28 @@ class AdamWSection(Section):
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
     eps: float = Field(default=1e-8, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
-    decay_norm_bias: bool = True
+    decay: Decay = "all"
+
+
+class MuonSection(Section):
+    """Muon (Jordan et al., 2024) for dense filters and hidden matrices, SGD or AdamW for the rest (`algorithms.muon`).
+
+    Schedules scale both learning rates alike.
+    """
+
+    name: Literal["muon"]
+    lr: float = Field(gt=0.0)
+    momentum: float = Field(default=0.6, ge=0.0, lt=1.0)
+    nesterov: bool = True
+    # Newton-Schulz steps of an update.
+    steps: int = Field(default=3, ge=1, le=10)
+    # Rescale each filter bank to the norm √(out channels) before its update, in place of weight decay.
+    rescale: bool = True
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    rest: SGDSection | AdamWSection = Field(discriminator="name")
+
+
+OptimizerSection = SGDSection | AdamWSection | MuonSection
 
 
 class ScheduleSection(Section):
@@ -219,7 +269,7 @@ class RunSpec(Section):
     max_duration: Length
     # What `max_duration` and the warm-up were made from, if it was declared in their place (`bench.budget`).
     budget: str | None = None
-    optimizer: SGDSection | AdamWSection = Field(discriminator="name")
+    optimizer: OptimizerSection = Field(discriminator="name")
     schedule: AnySchedule = CosineSection()
     algorithms: dict[str, dict[str, Any]] = {}
     precision: Literal["fp32", "amp_fp16", "amp_bf16"] = "amp_bf16"

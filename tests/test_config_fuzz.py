@@ -20,7 +20,7 @@ from bench.zoo.models import MODELS
 RESNET = YAMLS / "resnet_20.yaml"
 FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
 SECTIONS = {name: list(getattr(field.annotation, "model_fields", {})) for name, field in RunSpec.model_fields.items()}
-OPTIMIZER = ["name", "lr", "momentum", "nesterov", "weight_decay", "beta1", "eps", "decay_norm_bias"]
+OPTIMIZER = ["name", "lr", "momentum", "nesterov", "weight_decay", "beta1", "eps", "decay", "rest", "steps"]
 KEYS = [*RunSpec.model_fields, "base", "arms"]
 INNER = sorted({key for keys in SECTIONS.values() for key in keys} | {*OPTIMIZER, *ALGORITHMS})
 WORDS = [*list(MODELS)[:5], "sgd", "adamw", "cosine", "1ep", "0ba", "test", "cifar100", "timm/resnet18", "null", "???"]

@@ -17,8 +17,17 @@ def recorded_identity(content: Content, schema: Schema = RunSpec) -> dict[str, A
     What a record lacks because it is older has the schema's default. Keys at the top that the schema does not have are
     left out: W&B's configurations hold some of other tools.
     """
-    known = {key: value for key, value in content.items() if key in schema.model_fields}
+    known = {key: value for key, value in renamed(content).items() if key in schema.model_fields}
     return leave_out(fill_in(known, schema), NOT_IDENTITY)
+
+
+def renamed(content: Content) -> Content:
+    """Return a recorded spec with the keys of today in place of those it had when it was written."""
+    optimizer = content.get("optimizer")
+    if not isinstance(optimizer, Mapping) or "decay_norm_bias" not in optimizer:
+        return content
+    kept = {key: value for key, value in optimizer.items() if key != "decay_norm_bias"}
+    return {**content, "optimizer": {**kept, "decay": "all" if optimizer["decay_norm_bias"] else "weights"}}
 
 
 def fill_in(content: Content, schema: Schema) -> dict[str, Any]:

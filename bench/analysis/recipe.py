@@ -24,7 +24,7 @@ FIELD_OF = {
     "optimizer": "optimizer",
     "optimizer.lr": "lr",
     "optimizer.weight_decay": "weight decay",
-    "optimizer.decay_norm_bias": "weight decay",
+    "optimizer.decay": "weight decay",
     "schedule": "schedule",
     "algorithms": "algorithms",
     "precision": "precision",
@@ -57,6 +57,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return " ".join(f"{key}={value}" for key, value in sorted(settings.items()))
 
 
+DECAYED = {"all": "", "weights": "(norms and biases spared)", "linear": "(of linear layers alone)"}
 # Key of the spec → words for its value, empty where there is nothing to say.
 WORDS: dict[str, Callable[[Any], str]] = {
     "data.name": str,
@@ -64,7 +65,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "max_duration": str,
     "batch_size": str,
     "augmentation.crop_padding": lambda value: f"crop {value}" if value else "",
-    "augmentation.flip": lambda value: "flip" if value else "",
+    "augmentation.flip": lambda value: f"{value} flip" if isinstance(value, str) else "flip" if value else "",
     "augmentation.policy": lambda value: "" if value == "none" else str(value),
     "augmentation.erasing": lambda value: f"erasing {number_text(value)}" if value else "",
     "optimizer.name": str,
@@ -74,7 +75,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "optimizer.beta2": number_text,
     "optimizer.lr": number_text,
     "optimizer.weight_decay": number_text,
-    "optimizer.decay_norm_bias": lambda value: "" if value else "(norms and biases spared)",
+    "optimizer.decay": lambda value: DECAYED[value],
     "schedule.name": str,
     "schedule.warmup": lambda value: f"warm-up {value}",
     "schedule.final": lambda value: f"final {number_text(value)}" if value else "",

@@ -93,7 +93,8 @@ def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[Tr
         "shard": machine.shard,
         "channels_last": "channels_last" in spec.algorithms,
     }
-    train = TrainLoader(dataset, spec.augmentation, batch_size=spec.batch_size, seed=spec.seed, **shared)
+    run: dict[str, Any] = {"batch_size": spec.batch_size, "seed": spec.seed, "duration": spec.max_duration}
+    train = TrainLoader(dataset, spec.augmentation, **run, **shared)
     return train, EvalLoader(dataset, batch_size=spec.eval_batch_size, **shared)
 
 

@@ -1,26 +1,52 @@
 """Optimizer of a spec."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn, optim
 
-from bench.spec import AdamWSection, RunSpec, SGDSection
+from algorithms.muon import Muon, hidden_matrices
+from bench.spec import AdamWSection, Decay, MuonSection, OptimizerSection, RunSpec, SGDSection
 
 
-def parameter_groups(model: nn.Module, weight_decay: float, decay_norm_bias: bool) -> list[dict[str, Any]]:
-    """Return the parameter groups: one, or a second without weight decay for biases and norms (as timm splits them)."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if decay_norm_bias:
-        return [{"params": parameters, "weight_decay": weight_decay}]
+def linear_weights(model: nn.Module) -> set[int]:
+    """Return the ids of the weights of linear layers."""
+    return {id(module.weight) for module in model.modules() if isinstance(module, nn.Linear)}
+
+
+def parameter_groups(
+    model: nn.Module, parameters: Sequence[nn.Parameter], weight_decay: float, decay: Decay
+) -> list[dict[str, Any]]:
+    """Return the parameters as one group, or as two of which the second is not decayed.
+
+    `decay` "weights" spares biases and norms, as timm splits them; "linear" decays the weights of linear layers alone.
+    """
+    if decay == "all":
+        return [{"params": list(parameters), "weight_decay": weight_decay}]
+    linear = linear_weights(model)
+    decayed = {id(p) for p in parameters if (p.ndim > 1 if decay == "weights" else id(p) in linear)}
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if id(p) in decayed], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if id(p) not in decayed], "weight_decay": 0.0},
     ]
 
 
-def build_optimizer(model: nn.Module, section: SGDSection | AdamWSection, *, fused: bool) -> optim.Optimizer:
+def build_optimizer(model: nn.Module, section: OptimizerSection, *, fused: bool) -> optim.Optimizer:
     """Return the optimizer that the section declares; `fused` updates all parameters in one kernel."""
-    groups = parameter_groups(model, section.weight_decay, section.decay_norm_bias)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not isinstance(section, MuonSection):
+        return build_plain(model, parameters, section, fused=fused)
+    matrices = hidden_matrices(model)
+    chosen = {id(p) for p in matrices}
+    rest = build_plain(model, [p for p in parameters if id(p) not in chosen], section.rest, fused=fused)
+    return Muon(matrices, rest, **section.model_dump(exclude={"name", "rest"}))
+
+
+def build_plain(
+    model: nn.Module, parameters: Sequence[nn.Parameter], section: SGDSection | AdamWSection, *, fused: bool
+) -> optim.Optimizer:
+    """Return torch's SGD or AdamW of some of a model's parameters."""
+    groups = parameter_groups(model, parameters, section.weight_decay, section.decay)
     if isinstance(section, SGDSection):
         return optim.SGD(groups, lr=section.lr, momentum=section.momentum, nesterov=section.nesterov, fused=fused)
     return optim.AdamW(groups, lr=section.lr, betas=(section.beta1, section.beta2), eps=section.eps, fused=fused)

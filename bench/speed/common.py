@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from bench.data.datasets import Dataset
-from bench.spec import RunSpec, SGDSection
+from bench.spec import MuonSection, RunSpec, SGDSection
 from bench.speed.augment import their_pipeline
 from bench.speed.sides import Side, fresh_network, timed
 
@@ -52,7 +52,7 @@ def settle(seconds: float = 0.1) -> None:
 
 def common_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
     """Return the spec's kind of optimizer as it is usually made, with torch's defaults."""
-    section = spec.optimizer
+    section = spec.optimizer.rest if isinstance(spec.optimizer, MuonSection) else spec.optimizer
     if isinstance(section, SGDSection):
         return torch.optim.SGD(network.parameters(), section.lr, section.momentum, weight_decay=section.weight_decay)
     return torch.optim.AdamW(network.parameters(), section.lr, weight_decay=section.weight_decay)

@@ -130,6 +130,9 @@ MODELS: dict[str, Model] = {
         img_size=32,
     ),
     "resnet_18": Model("resnet:resnet_18", "resnet", "basic_resnet", RESNET, deck=False, note="3×3 stem"),
+    "speed_75": Model(
+        "pooled:speed_75", "speed_75", "modern_convolution", "public CIFAR-100 speed runs, 2026", deck=False
+    ),
     "speed_resnet": Model(
         "speed_resnet:speed_resnet", "speed_resnet", "basic_resnet", "public CIFAR speed runs", deck=False
     ),

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from algorithms.registry import ALGORITHMS, validate_settings
-from bench.analysis.identity import recorded_identity
+from bench.analysis.identity import recorded_identity, renamed
 from bench.analysis.recipe import FIELD_OF, RECIPE_FIELDS, WORDS, declared_fields, field_names
 from bench.analysis.run_groups import common_recipe, differing, group_runs, same_network
 from bench.records import read_runs
@@ -39,8 +39,8 @@ def words_of(schema: Any) -> set[Any]:
 # What a key may be changed to, whatever its type: tried until the schema allows one that says something else.
 NUMBERS = (3, 7, 0.123456789, 0.1234567891, 1e-6, True, False)
 TEXTS = ("7ep", "3ba", "0.5dur", "resnet_32", "another", None)
-LISTS = (["3ep"], ["3ep", "0.5dur"])
-VALUES = (*NUMBERS, *TEXTS, *LISTS, *sorted(words_of(RunSpec.model_json_schema())))
+LISTS = (["3ep"], ["3ep", "0.5dur"], [[0.5, 24], [1.0, 32]], [[1.0, 24]])
+VALUES = (*NUMBERS, *TEXTS, *LISTS, *sorted(words_of(RunSpec.model_json_schema()), key=str))
 
 
 def kinds_of(annotation: Any) -> list[type[Section]]:
@@ -54,8 +54,13 @@ def least(kind: type[Section]) -> dict[str, Any]:
     """Return a section with its name and the keys that have no default, which are numbers and lists of durations."""
     names = get_args(kind.model_fields["name"].annotation)
     required = {name: field.annotation for name, field in kind.model_fields.items() if field.is_required()}
-    values = {name: ["9ep"] if get_origin(annotation) is list else 0.1 for name, annotation in required.items()}
-    return {**values, "name": names[0]}
+    return {**{name: least_value(annotation) for name, annotation in required.items()}, "name": names[0]}
+
+
+def least_value(annotation: Any) -> Any:
+    """Return a value of a key that has no default: a section of the first kind, a list of durations, a number."""
+    kinds = kinds_of(annotation)
+    return least(kinds[0]) if kinds else ["9ep"] if get_origin(annotation) is list else 0.1
 
 
 def each_kind() -> Iterator[RunSpec]:
@@ -206,7 +211,9 @@ def test_a_key_of_tomorrow_is_compared_without_a_word_on_it_here(key: str) -> No
 def test_what_an_older_record_lacks_has_the_schemas_default() -> None:
     old = next(record for record in read_runs(REPORTS / "runs") if record.run_id.startswith("readme/"))
     assert "num_ops" not in old.spec["augmentation"]
-    today = RunSpec.model_validate(old.spec)
+    assert old.spec["optimizer"]["decay_norm_bias"] is True, "which is decay: all today"
+    today = RunSpec.model_validate(renamed(old.spec))
+    assert today.optimizer.model_dump()["decay"] == "all"
     assert recorded_identity(old.spec) == recipe_identity(today)
     assert declared_fields(old.spec) == declared_fields(today.model_dump(mode="json"))
 

@@ -78,7 +78,7 @@ def test_optimizers_schedules_and_precisions(
     precision: str, optimizer: str, schedule: str, dataset: Dataset, tmp_path: Path
 ) -> None:
     changes = [f"precision={precision}", f"optimizer={optimizer}", f"schedule.name={schedule}"]
-    result = train(dataset, tmp_path, *changes, "optimizer.decay_norm_bias=false")
+    result = train(dataset, tmp_path, *changes, "optimizer.decay=weights")
     assert result["loss"] is not None
     assert result["machine"]["precision"] == precision
 
@@ -157,7 +157,7 @@ def test_batch_norm_and_bias_can_be_left_out_of_weight_decay() -> None:
     from bench.engines.optim import parameter_groups
 
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    decayed, free = parameter_groups(model, 0.1, decay_norm_bias=False)
+    decayed, free = parameter_groups(model, list(model.parameters()), 0.1, "weights")
     assert [p.ndim for p in decayed["params"]] == [4]
     assert [p.ndim for p in free["params"]] == [1, 1, 1]
     assert free["weight_decay"] == 0.0

@@ -114,6 +114,16 @@ MISSING: dict[str, tuple[Callable[[Machine], None], list[str], list[str]]] = {
     "too many processes": (set_environment(WORLD_SIZE="240"), ["batch_size=240"], ["211 images", "240 processes"]),
     "no such timm model": (ready, ["model.name=timm/resnt18"], ["Did you mean 'resnet18'?"]),
     "no such option": (ready, ["model.options.block=3"], ["Did you mean 'blocks'?"]),
+    "no stem to whiten": (
+        ready,
+        ["model.name=resnet_18", "algorithms.whitening_stem={}"],
+        ["'whitening_stem'", "an even number of at most 54 outputs"],
+    ),
+    "nothing for Dirac": (
+        ready,
+        ["model.name=mlp_mixer_tiny", "algorithms.dirac_initialisation={}"],
+        ["'dirac_initialisation'", "this network has none"],
+    ),
     "no port": (set_environment(WORLD_SIZE="2", MASTER_PORT="99999999"), [], ["port 99999999", "--master_port"]),
 }
 

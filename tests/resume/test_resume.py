@@ -55,7 +55,14 @@ SETS: dict[str, list[str]] = {
         "algorithms.layer_freezing={freeze_start: 0.0, freeze_level: 0.6}",
         "algorithms.selective_backprop={start: 0.5, end: 1.0}",
         "algorithms.progressive_resizing={delay_fraction: 0.1, finetune_fraction: 0.1}",
-        "optimizer={name: adamw, lr: 1e-3, decay_norm_bias: false}",
+        "optimizer={name: adamw, lr: 1e-3, decay: weights}",
+    ],
+    "speed": [
+        "model.name=speed_75",
+        "optimizer={name: muon, lr: 0.1, rest: {name: sgd, lr: 0.5, momentum: 0.9, nesterov: true, decay: linear}}",
+        "algorithms.whitening_stem={samples: 50}",
+        "algorithms.dirac_initialisation={}",
+        "augmentation={crop_padding: 2, padding_mode: reflect, flip: alternating, sizes: [[0.3, 20], [1.0, 32]]}",
     ],
     "droppath": ["model.name=mlp_mixer_tiny", "max_duration=7ba", "schedule.name=constant", "schedule.warmup=2ba"],
 }

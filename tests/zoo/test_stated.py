@@ -14,6 +14,7 @@ from bench.zoo.models import MODELS
 
 # name → (trainable parameters, MACs in millions) for 3×32×32 and 100 classes; None where no figure is stated.
 STATED: dict[str, tuple[int | None, float | None]] = {
+    "speed_75": (8_608_288, 174.98),
     "resnet_20": (278_324, 40.82),
     "resnet20_no_eca": (278_324, 40.82),
     "resnet_32": (472_756, 69.13),
