@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "tables": "make tables from run records",
     "figures": "draw figures from run records",
     "report": "write a report on run records",
+    "evaluate": "evaluate a trained network again: accuracy, also of each class",
     "audit": "check the deck's claims",
     "speed": "measure how fast the suite trains",
     "zoo": "list the models and count what they cost",

@@ -7,6 +7,7 @@
         result.json          written last, atomically: its presence means finished
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
         rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
+        evaluation/          what `python -m bench.evaluate --json` measured on its network, one file each
         checkpoints/ wandb/  what the run goes on from (`bench.engines.checkpoints`), and the offline W&B run
 
 A row of `epochs.jsonl` is written at each epoch's end, at each evaluation within an epoch and at the run's end. All of
@@ -50,6 +51,7 @@ from bench.util.yaml_safety import UNREADABLE, check_aliases
 NOISE_FLOOR = "noise_floor.json"
 SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epochs.jsonl", "result.json", "run.lock"
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
+EVALUATION = "evaluation"
 Row = dict[str, Any]
 EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
 # Control characters but tab and line feed, the marks that turn the direction of writing, and halves of characters.
@@ -254,6 +256,17 @@ def sync_folder(path: Path) -> None:
 def to_json(content: Mapping[str, Any]) -> bytes:
     """Return a mapping as readable JSON; NaN and infinity are refused, since no other tool would read them."""
     return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+
+
+def write_evaluation(run: Path, what: str, content: Mapping[str, Any]) -> Path:
+    """Write `evaluation/<what>.json` of a run and return its path; raise BadInput where the disk refuses it."""
+    path = run / EVALUATION / f"{what}.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, to_json(content))
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from None
+    return path
 
 
 class RunWriter:

@@ -11,6 +11,7 @@ from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
 from bench.sweep.timing.estimate import STARTUP_SECONDS, Work, suite_seconds
 from bench.sweep.timing.probe import Task
 from bench.sweep.timing.throughput import BUSY, Figures
+from bench.util.text_table import text_table
 
 PFLOP = 10**15
 MISSING = "?"
@@ -27,17 +28,6 @@ class Outlook:
     machine: Machine
     workers: int
     why: str
-
-
-def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], words: int = 2) -> list[str]:
-    """Return a table as lines; the first `words` columns are aligned left, the others right."""
-    everything = [header, *rows]
-    widths = [max(len(row[column]) for row in everything) for column in range(len(header))]
-    lines = []
-    for row in everything:
-        cells = [c.ljust(w) if i < words else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return lines
 
 
 def plan_lines(

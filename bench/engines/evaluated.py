@@ -1,0 +1,70 @@
+"""A run's network as it is evaluated: built and changed as for training, with the weights of a checkpoint."""
+
+import atexit
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from composer.core import Engine, Event, State
+from composer.loggers import Logger
+from composer.utils import get_device
+from torch import Tensor, nn
+
+from algorithms.cpu_autocast import keep_float32
+from algorithms.registry import build_algorithms
+from bench.engines.checkpoints import Content, Damaged
+from bench.engines.classifier import Classifier
+from bench.engines.precision import BF16, autocast
+from bench.engines.snapshot import describe
+from bench.spec import RunSpec
+from bench.zoo.build import build_model
+
+
+def evaluated_weights(content: Content) -> dict[str, Tensor]:
+    """Return the weights and statistics that are evaluated at a checkpoint: the moving average's where there is one.
+
+    SWA puts its average in the model's place itself. EMA does so for each evaluation alone; where it is in its place,
+    its own state holds the weights that are trained.
+    """
+    weights = dict(content["model"])
+    average = content["algorithms"].get("EMA", {})
+    if average.get("ema_started") and not average.get("ema_weights_active"):
+        kept = average["ema_model"]
+        weights |= {**kept["named_parameters_dict"], **kept["named_buffers_dict"]}
+    return weights
+
+
+def build_network(spec: RunSpec, classes: int, device: str, precision: str) -> Classifier:
+    """Return the run's untrained network on a device ("cpu" or "gpu"), with the changes that its algorithms make."""
+    model = Classifier(build_model(spec.model.name, classes, stem=spec.model.stem, options=spec.model.options))
+    place = get_device(device)
+    place.module_to_device(model)
+    algorithms = build_algorithms(spec.algorithms)
+    state = State(model, rank_zero_seed=spec.seed, run_name="evaluation", device=place, algorithms=algorithms)
+    engine = Engine(state, Logger(state))
+    engine.run_event(Event.INIT)
+    # Composer would hold on to the network until the process ends, to close its engine then.
+    atexit.unregister(engine._close)
+    if device == "cpu" and precision == BF16:
+        keep_float32(model)
+    return model
+
+
+def load_weights(model: nn.Module, content: Content) -> None:
+    """Give a network the evaluated weights of a checkpoint; raise Damaged for those of another network."""
+    try:
+        weights: Mapping[str, Any] = evaluated_weights(content)
+    except (KeyError, TypeError, AttributeError):
+        raise Damaged("it lacks weights") from None
+    if describe(model.state_dict()) != describe(weights):
+        raise Damaged("its weights are not those of this network")
+    model.load_state_dict(weights)
+
+
+@torch.no_grad()
+def classify(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Return the float32 logits, N×classes, of normalised N×3×H×W images on the network's device, as a run does."""
+    model.eval()
+    with autocast(images.device.type, precision):
+        outputs: Tensor = model((images, None))
+    return outputs.float()

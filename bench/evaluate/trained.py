@@ -1,0 +1,119 @@
+"""A run's network, ready to classify, and what it makes of every image of a split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.data.datasets import Dataset
+from bench.data.loader import EvalLoader, Shard
+from bench.engines.callbacks.recorder import evaluation_row, evaluation_sums
+from bench.engines.checkpoints import Damaged
+from bench.engines.compiling import compile_network, trial_batch
+from bench.engines.evaluated import build_network, classify, load_weights
+from bench.engines.precision import FP32, can_compute
+from bench.environment import usable_cores
+from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
+from bench.records import RunRecord
+from bench.spec import RunSpec
+from bench.util.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's network with the weights of a checkpoint; the evaluation split of `dataset` is what it classifies."""
+
+    record: RunRecord
+    spec: RunSpec
+    dataset: Dataset
+    split: str
+    checkpoint: Found
+    network: nn.Module
+    device: torch.device
+    precision: str
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Return the float32 logits, N×classes, of normalised N×3×H×W images on the network's device."""
+        return classify(self.network, images, self.precision)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The float32 logits (N×classes) and labels (N) of all images in their order, on the CPU, and their summary."""
+
+    logits: Tensor
+    labels: Tensor
+    accuracy: Mapping[str, Any]
+
+
+def load_trained(
+    path: Path, checkpoint: Path | None = None, split: str | None = None, data_root: Path | None = None
+) -> Trained:
+    """Return the network of the run at `path`, by default with its final weights and the split that it evaluates.
+
+    Device, precision and threads are those of the run where this machine has them. Raises BadInput for what is no run,
+    an unfinished run without a `checkpoint`, a checkpoint that is missing, damaged or another run's, and other data.
+    """
+    record = find_run(path)
+    spec = read_spec_of(record)
+    found = find_checkpoint(record, spec, checkpoint)
+    dataset = find_images(record, spec, split, data_root)
+    machine = machine_of(record)
+    device = "gpu" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(int(machine.get("threads") or spec.threads or usable_cores()))
+    precision = record.precision if can_compute(record.precision, device) else FP32
+    network = build_network(spec, len(dataset.classes), device, precision)
+    try:
+        load_weights(network, found.content)
+    except Damaged as reason:
+        raise BadInput(f"{found.path}: {reason}, for the {len(dataset.classes)} classes of {dataset.name}") from None
+    place = torch.device("cuda" if device == "gpu" else "cpu")
+    trained = Trained(record, spec, dataset, split or dataset.split_name, found, network, place, precision)
+    if machine.get("compiled"):
+        compile_again(trained)
+    return trained
+
+
+def machine_of(record: RunRecord) -> Mapping[str, Any]:
+    """Return what a record tells of the machine that trained the run; nothing where it has no result."""
+    return (record.result or {}).get("machine") or {}
+
+
+def compile_again(trained: Trained) -> None:
+    """Compile the network, as it was for the run; it stays as it is where that fails."""
+    _, height, width, channels = trained.dataset.train.images.shape
+    layout = "channels_last" in trained.spec.algorithms
+    images = trial_batch((channels, height, width), trained.spec.eval_batch_size, trained.device, layout)
+    compile_network(trained.network.get_submodule("module"), images, trained.precision, print)
+
+
+def predict(trained: Trained) -> Predictions:
+    """Classify every image once, in the batches in which the run's processes did, so that no digit differs."""
+    labels = torch.from_numpy(trained.dataset.evaluation.labels.copy())
+    logits = torch.empty(len(labels), len(trained.dataset.classes))
+    world_size = int(machine_of(trained.record).get("world_size") or 1)
+    total = torch.zeros(4, dtype=torch.float64)
+    for rank in range(world_size):
+        total += classify_shard(trained, Shard(rank, world_size), logits)
+    row = evaluation_row(total)
+    return Predictions(logits, labels, {name.removeprefix("eval_"): value for name, value in row.items()})
+
+
+def classify_shard(trained: Trained, shard: Shard, logits: Tensor) -> Tensor:
+    """Fill in the logits of one process's images, and return the sums that the recorder would make of them."""
+    loader = EvalLoader(
+        trained.dataset,
+        batch_size=trained.spec.eval_batch_size,
+        device=trained.device,
+        shard=shard,
+        channels_last="channels_last" in trained.spec.algorithms,
+    )
+    total = torch.zeros(4, dtype=torch.float64)
+    for part, (images, labels) in zip(loader.parts, loader, strict=True):
+        outputs = trained.classify(images)
+        logits[part] = outputs.cpu()
+        total += evaluation_sums(outputs, labels).cpu()
+    return total

@@ -1,0 +1,42 @@
+"""A small learnable data set and finished runs on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.data.datasets import Dataset, load_dataset
+from tests.engines.anew import run, write_easy
+
+Train = Callable[..., Path]
+# 64 images in batches of 16: four steps an epoch; a checkpoint after each epoch.
+SMALL = ["batch_size=16", "max_duration=2ep", "checkpoint.keep=5"]
+
+
+@pytest.fixture(scope="session")
+def easy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_easy(root / "easy", train=64, test=40)
+    return root
+
+
+@pytest.fixture(scope="session")
+def easy(easy_root: Path) -> Dataset:
+    return load_dataset("easy", easy_root, "test")
+
+
+@pytest.fixture
+def train(easy: Dataset, easy_root: Path, tmp_path: Path) -> Train:
+    """Return a function that trains ResNet-20 on the data set and returns the run's directory."""
+
+    def start(*overrides: str, dataset: Dataset = easy) -> Path:
+        return run(dataset, tmp_path / "runs", f"data.root={easy_root}", *SMALL, *overrides)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def finished(easy: Dataset, easy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a finished run, which tests leave as it is."""
+    runs = tmp_path_factory.mktemp("runs")
+    return run(easy, runs, f"data.root={easy_root}", *SMALL, "optimizer.lr=0.05")
