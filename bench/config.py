@@ -8,8 +8,9 @@ file's own bases. `budget:` may stand in place of `max_duration:` (`bench.budget
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,15 @@ from algorithms.registry import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.layers import Layers, merge, merge_layers, unknown_key
 from bench.schedule import Refused, check_units, shares
-from bench.spec import SCHEDULE_SECTIONS, AdamWSection, MuonSection, RunSpec, Section, SGDSection
+from bench.spec import (
+    SCHEDULE_SECTIONS,
+    AblationSection,
+    AdamWSection,
+    MuonSection,
+    RunSpec,
+    Section,
+    SGDSection,
+)
 from bench.util.errors import BadInput, first_line, nearest, unknown
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 from bench.zoo.models import MODELS
@@ -35,6 +44,7 @@ KINDS: dict[str, Mapping[Any, type[Section]]] = {
     "schedule": SCHEDULE_SECTIONS,
 }
 YAMLS = Path(__file__).resolve().parent.parent / "yamls"
+Reader = Callable[[Path], Mapping[str, Any]]
 
 
 def load_spec(path: Path | str, overrides: Sequence[str] = (), arm: str | None = None) -> RunSpec:
@@ -45,22 +55,59 @@ def load_spec(path: Path | str, overrides: Sequence[str] = (), arm: str | None =
     return spec_from_layers(read_layers(Path(path), overrides, arm))
 
 
-def load_arms(path: Path | str, overrides: Sequence[str] = ()) -> dict[str, RunSpec]:
-    """Return the specs of all arms of an ablation in the order of the file; empty for a file without `arms:`."""
-    arms = read_yaml(Path(path)).get("arms")
-    return {name: load_spec(path, overrides, name) for name in arms} if isinstance(arms, Mapping) else {}
+def load_arms(path: Path | str, overrides: Sequence[str] = (), *, budgets: bool = True) -> dict[str, RunSpec]:
+    """Return the specs of all arms of an ablation in the order of the file; empty for a file without `arms:`.
+
+    Without `budgets`, one that declares a budget keeps it and has no duration of its own: no network is counted.
+    """
+    read: Reader = cache(read_yaml)
+    arms = read(Path(path)).get("arms")
+    names = arms if isinstance(arms, Mapping) else ()
+    return {name: spec_from_layers(read_layers(Path(path), overrides, name, read), budgets=budgets) for name in names}
 
 
-def read_layers(path: Path, overrides: Sequence[str] = (), arm: str | None = None) -> Layers:
-    """Return the mappings that make up a spec, lowest precedence first, each with the name of its source."""
+def read_ablation(path: Path) -> AblationSection:
+    """Return what the file of an ablation says beside its arms and their recipe."""
+    return split_ablation(read_yaml(path), path)[0]
+
+
+def split_ablation(top: Mapping[str, Any], path: Path) -> tuple[AblationSection, dict[str, Any]]:
+    """Return what the file of an ablation says for tables, and the rest of it; raise BadInput for a name of no arm."""
+    said = {key: value for key, value in top.items() if key in AblationSection.model_fields}
+    rest = {key: value for key, value in top.items() if key not in said}
+    try:
+        section = AblationSection.model_validate(said)
+    except ValidationError as error:
+        raise BadInput("\n".join(describe(item, [(str(path), said)]) for item in error.errors())) from None
+    arms = rest.get("arms")
+    for key, names, known in (
+        ("labels", section.labels, [*(arms if isinstance(arms, Mapping) else ()), *section.other_names]),
+        ("other_names", section.other_names.values(), arms if isinstance(arms, Mapping) else ()),
+    ):
+        for name in names:
+            if name not in known:
+                raise BadInput(f"{path}: key '{key}': {unknown('arm', name, known)}")
+    return section, rest
+
+
+def read_layers(
+    path: Path, overrides: Sequence[str] = (), arm: str | None = None, read: Reader | None = None
+) -> Layers:
+    """Return the mappings that make up a spec, lowest precedence first, each with the name of its source.
+
+    `read` reads one file, `read_yaml` where it is not given.
+    """
+    read = read or read_yaml
     changes = parse_overrides(overrides)
-    top = read_yaml(path)
+    top = dict(read(path))
+    if "arms" in top:
+        _, top = split_ablation(top, path)
     differences = choose_arm(top.pop("arms", None), arm, path) if "arms" in top or arm is not None else {}
     named = [layer.pop("base") for layer in (top, differences, changes) if "base" in layer]
     bases = as_bases(named[-1], "base", path) if named else []
     layers: Layers = []
     for base in bases:
-        layers += read_base(base, path, (path.resolve(),))
+        layers += read_base(base, path, (path.resolve(),), read)
     layers.append((str(path), top))
     if differences:
         layers.append((f"{path}: arm '{arm}'", differences))
@@ -82,15 +129,15 @@ def choose_arm(arms: Any, arm: str | None, path: Path) -> dict[str, Any]:
     return dict(arms[arm])
 
 
-def read_base(name: str, parent: Path, above: tuple[Path, ...]) -> Layers:
+def read_base(name: str, parent: Path, above: tuple[Path, ...], read: Reader) -> Layers:
     """Return the layers of a base file, its own bases first; refuse a file that is its own base."""
     path = find_base(name, parent)
     if path.resolve() in above:
         raise BadInput(f"{parent}: key 'base': '{name}' includes itself")
-    content = read_yaml(path)
+    content = dict(read(path))
     layers: Layers = []
     for base in as_bases(content.pop("base", []), "base", path):
-        layers += read_base(base, path, (*above, path.resolve()))
+        layers += read_base(base, path, (*above, path.resolve()), read)
     return [*layers, (str(path), content)]
 
 
@@ -173,13 +220,15 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return plain_mapping(merged, "the command line")
 
 
-def spec_from_layers(layers: Layers) -> RunSpec:
-    """Merge layers, validate the result and return the frozen spec."""
+def spec_from_layers(layers: Layers, *, budgets: bool = True) -> RunSpec:
+    """Merge layers, validate the result and return the frozen spec; without `budgets` none becomes a duration."""
     merged = merge_layers(layers)
     merged["algorithms"] = chosen_algorithms(merged.get("algorithms", {}), layers)
     asked, merged["budget"] = find_budget(layers), None
     if asked is not None:
         reference = validate({"max_duration": PLACEHOLDER, **merged}, layers)
+        if not budgets:
+            return reference.model_copy(update={"budget": asked.text})
         merged = merge(merged, resolve_budget(asked, reference))
     spec = validate(merged, layers)
     check_schedule(spec, layers)

@@ -282,6 +282,18 @@ class RunSpec(Section):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
 
+class AblationSection(Section):
+    """What the file of an ablation says beside its arms and their recipe: how tables show it."""
+
+    # The file's name where it is not said.
+    title: str | None = None
+    title_zh: str | None = None
+    # Arm, or other name → what tables call it, in place of the words for its difference.
+    labels: dict[str, str] = {}
+    # Model of the zoo → the arm whose network it is as well; its runs are shown where there are any.
+    other_names: dict[str, ModelName] = {}
+
+
 # Keys that say where or how a run is executed and recorded, not what is trained.
 NOT_IDENTITY = (
     "seed",

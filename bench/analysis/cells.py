@@ -83,6 +83,8 @@ class Table:
     columns: Sequence[Column]
     blocks: Sequence[Block]
     notes: tuple[Phrase, ...] = field(default=())
+    # A title in Chinese that is not among the translations (`bench.tables.text`).
+    title_zh: str | None = None
 
 
 def words(template: str, *values: object) -> Cell:

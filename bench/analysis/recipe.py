@@ -113,10 +113,22 @@ def declared_fields(spec: Spec, schema: Schema = RunSpec) -> dict[str, str]:
     """Return what a recorded spec declares, field by field, as text; another identity gives another text somewhere."""
     defaults = dict(leaves(schema_defaults(spec, schema)))
     words: dict[str, list[str]] = defaultdict(list)
-    for key, value in leaves(usual_left_out(recorded_identity(spec, schema))):
+    identity = recorded_identity({**spec, "max_duration": duration_text(spec)}, schema)
+    for key, value in leaves(usual_left_out(identity)):
         usual = key in defaults and defaults[key] == value
         words[field_of(key)].append(key_words(key, value, usual))
     return {name: field_text(name, words[name]) for name in field_names(schema)}
+
+
+def budget_text(spec: Spec) -> str | None:
+    """Return that steps are as many as a budget of training compute allows each network, None without such a budget."""
+    budget = str(spec.get("budget") or "")
+    return f"as {budget} allows" if budget.endswith("FLOP") else None
+
+
+def duration_text(spec: Spec) -> str:
+    """Return how long a spec declares that a run lasts."""
+    return budget_text(spec) or str(spec.get("budget") or spec.get("max_duration"))
 
 
 def key_words(key: str, value: Any, usual: bool) -> str:

@@ -16,6 +16,7 @@ from bench.analysis.recipe import (
     NOT_RECIPE,
     RANKED_TOGETHER,
     RECIPE_FIELDS,
+    budget_text,
     declared_fields,
     default_stem,
 )
@@ -67,8 +68,13 @@ class RunGroup:
     @cached_property
     def recipe_fields(self) -> dict[str, str]:
         """Return what the recipe was, field by field, as text."""
-        measured = {"max_duration": steps_text(self), "precision": precision_text(self)}
-        return {**declared_fields({**self.spec, **measured}), MACHINE: machine_text(self)}
+        fields = declared_fields({**self.spec, "precision": precision_text(self)})
+        return {**fields, "steps": budget_text(self.spec) or steps_text(self), MACHINE: machine_text(self)}
+
+    @cached_property
+    def declared_fields(self) -> dict[str, str]:
+        """Return the recipe fields as they were declared, before hardware and data decided steps and precision."""
+        return declared_fields(self.spec)
 
     def values(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path of the results, of the runs that have it."""
@@ -112,12 +118,6 @@ def precision_text(run_group: RunGroup) -> str:
 
 
 def steps_text(run_group: RunGroup) -> str:
-    """Return the number of steps, or that they are as many as equal training compute allows each network."""
-    budget = str(run_group.spec.get("budget") or "")
-    return f"as {budget} allows" if budget.endswith("FLOP") else duration_text(run_group)
-
-
-def duration_text(run_group: RunGroup) -> str:
     """Return the number of steps of all runs; the declared duration where they differ or may."""
     declared = str(run_group.spec["max_duration"])
     found = {int(steps) for steps in run_group.values("training.steps").values()}
@@ -184,7 +184,7 @@ def same_network(one: RunGroup, other: RunGroup) -> bool:
         one.fingerprint is not None
         and one.fingerprint == other.fingerprint
         and not differing(one, other, ignore=NOT_RECIPE)
-        and duration_text(one) == duration_text(other)
+        and steps_text(one) == steps_text(other)
     )
 
 

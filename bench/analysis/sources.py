@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.ablations import ABLATIONS
 from bench.analysis.cells import Phrase
 from bench.analysis.run_groups import RunGroup, group_runs
 from bench.records import RunRecord, read_noise_floor, read_runs
@@ -54,6 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that name the records to a command's parser."""
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="runs folder (default: runs)")
     parser.add_argument("--experiment", metavar="NAME", help="only the runs of one experiment")
+    parser.add_argument(
+        "--ablations", type=Path, default=ABLATIONS, metavar="DIR", help="files of ablations (default: yamls/ablations)"
+    )
     parser.add_argument("--wandb", metavar="ENTITY/PROJECT", help="read a Weights & Biases project instead of a folder")
 
 

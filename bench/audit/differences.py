@@ -1,17 +1,22 @@
 """Judges of accuracies against each other: the differences of the ablations, and the ranks."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from bench.analysis import stats
+from bench.analysis.ablations import ablation_names, load_ablation
 from bench.audit.claims import Claim
 from bench.audit.evidence import Accuracy, Evidence, command
 from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion
 from bench.audit.wording import counted_noun, gap, listed, signed
 
+# What a table of claims on an ablation is called, before the name of its file.
+ABLATION = "ablation_"
+
 
 def judge_delta(claim: Claim, evidence: Evidence) -> Opinion:
     """Judge an ablation's difference: the subtraction, then whether runs show an effect, and one of that size."""
-    base = base_row(claim, evidence)
+    base = base_row(claim.table)
     arm, reference = (evidence.claimed(claim.table, row, "best_top1") for row in (claim.row, base))
     findings = [_subtraction(claim, arm, reference)]
     if evidence.same_network(claim.subject, reference.subject):
@@ -25,11 +30,10 @@ def judge_delta(claim: Claim, evidence: Evidence) -> Opinion:
     return Opinion(findings, commands=commands, lead=_twin_claims(claim, evidence))
 
 
-def base_row(claim: Claim, evidence: Evidence) -> str:
-    """Return the row that an ablation's differences are taken from: the only one without a difference of its own."""
-    table = [c for c in evidence.claims.values() if c.table == claim.table]
-    arms = {c.row for c in table if c.metric == claim.metric}
-    return next(c.row for c in table if c.metric == "best_top1" and c.row not in arms)
+@cache
+def base_row(table: str) -> str:
+    """Return the row of a table of claims that its differences are taken from: the baseline of the ablation's file."""
+    return load_ablation(ablation_names()[table.removeprefix(ABLATION)]).arms[0].network
 
 
 def _subtraction(claim: Claim, arm: Claim, base: Claim) -> Finding:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
+from bench.analysis.ablations import ablation_names
 from bench.audit import accuracy, costs, derived, differences, times
 from bench.audit.claims import MEMBERS, Claim, Subject
 from bench.audit.evidence import Evidence
@@ -11,12 +12,6 @@ from bench.zoo.models import MODELS
 
 Judge = Callable[[Claim, Evidence], Opinion]
 
-ABLATIONS = (
-    "ablation_eca_kernel",
-    "ablation_eca_position",
-    "ablation_improved_resnet20_convnext",
-    "ablation_ghost_ratio",
-)
 _OF_A_MODEL: dict[str, Judge] = {
     "rank": differences.judge_rank,
     "top1": accuracy.judge_top1,
@@ -40,22 +35,34 @@ _OF_AN_ABLATION: dict[str, Judge] = {
     "train_time": times.judge_train_time,
     "delta_top1": differences.judge_delta,
 }
+_BY_TABLE = {"comparison": _OF_A_MODEL, "by_technique": _OF_A_TECHNIQUE, "ablation": _OF_AN_ABLATION}
+# (kind of table, metric) → judge; every ablation that has a file is a table of one kind.
 JUDGES: dict[tuple[str, str], Judge] = {
-    **{("comparison", metric): judge for metric, judge in _OF_A_MODEL.items()},
-    **{("by_technique", metric): judge for metric, judge in _OF_A_TECHNIQUE.items()},
-    **{(table, metric): judge for table in ABLATIONS for metric, judge in _OF_AN_ABLATION.items()},
+    (table, metric): judge for table, judges in _BY_TABLE.items() for metric, judge in judges.items()
 }
+
+
+def kind_of(claim: Claim) -> tuple[str, str]:
+    """Return what decides which judge a claim has: its kind of table, and its metric."""
+    ablations = {f"{differences.ABLATION}{name}" for name in ablation_names()}
+    return "ablation" if claim.table in ablations else claim.table, claim.metric
 
 
 def find_judge(claim: Claim) -> Judge:
     """Return the judge of a claim; raise BadInput for a kind of claim that none judges."""
-    kind = (claim.table, claim.metric)
+    kind = kind_of(claim)
     if kind not in JUDGES:
-        near = nearest(" ".join(kind), (" ".join(known) for known in JUDGES))
+        near = nearest(f"{claim.table} {claim.metric}", known_claims())
         raise BadInput(
             f"no judge for claims of table '{claim.table}', metric '{claim.metric}' (row '{claim.row}').{near}"
         )
     return JUDGES[kind]
+
+
+def known_claims() -> list[str]:
+    """Return every table and metric that has a judge."""
+    names = {"ablation": [f"{differences.ABLATION}{name}" for name in ablation_names()]}
+    return [f"{name} {metric}" for table, metric in JUDGES for name in names.get(table, [table])]
 
 
 def check_rows(claim: Claim) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.analysis.sources import add_arguments, load_source
 from bench.environment import provenance
 from bench.figures import style
-from bench.figures.registry import FIGURES
+from bench.figures.registry import FIGURES, all_figures
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
 
@@ -32,13 +32,13 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     """Draw the figures, write them, and print their paths."""
     arguments = parse(words)
-    source = load_source(arguments)
+    source, figures = load_source(arguments), all_figures(arguments.ablations)
     origin = provenance(f"python -m bench.figures {shlex.join(words)}", source.runs)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
         with style.styled():
             for name in arguments.names or FIGURES:
-                for file, figure in FIGURES[name](source.run_groups):
+                for file, figure in figures[name](source.run_groups):
                     print(*style.save(figure, arguments.out, file, origin), sep="\n")
     except OSError as error:
         raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None

@@ -1,19 +1,20 @@
 """ablations: a forest plot of each ablation table: what each arm changes, with its interval and verdict."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.ablations import ABLATIONS, ablation_names
 from bench.analysis.cells import Block, Row, Table
 from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.accuracy import Drawings, wrap
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
+from bench.tables.ablations import ablation_builder
 from bench.tables.measures import Options
-from bench.tables.registry import TABLES
 
-ABLATIONS = ("eca_kernel", "eca_position", "ghost_ratio", "improved_resnet20_convnext", "stem", "algorithms")
 # Verdict → colour and marker: better and worse differ in both.
 VERDICTS: dict[str, tuple[str, str]] = {
     "better": (style.BLUE, "^"),
@@ -27,11 +28,11 @@ LABEL, MAX_LINES = 42, 2
 COUNTED = "Runs of the arm in brackets; no bar: one run, or no spread. Last epoch on the evaluation split."
 
 
-def ablations(run_groups: Sequence[RunGroup]) -> Drawings:
-    """Return a forest plot of each ablation that has an arm with a difference."""
+def ablations(run_groups: Sequence[RunGroup], folder: Path = ABLATIONS) -> Drawings:
+    """Return a forest plot of each ablation of a folder that has an arm with a difference."""
     drawings = []
-    for name in ABLATIONS:
-        figure = draw_forest(TABLES[name](run_groups, Options()))
+    for name, path in ablation_names(folder).items():
+        figure = draw_forest(ablation_builder(path)(run_groups, Options()))
         drawings += [(f"ablation_{name}", figure)] if figure is not None else []
     return drawings
 

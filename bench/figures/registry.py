@@ -1,12 +1,17 @@
 """The figures as one dict: name → what draws them."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
+from bench.analysis.ablations import ABLATIONS
 from bench.analysis.run_groups import RunGroup
 from bench.figures import accuracy, curves, efficiency, forest, times
 from bench.figures.accuracy import Drawings
 
-FIGURES: dict[str, Callable[[Sequence[RunGroup]], Drawings]] = {
+Figures = dict[str, Callable[[Sequence[RunGroup]], Drawings]]
+
+FIGURES: Figures = {
     "accuracy_comparison": accuracy.accuracy_comparison,
     "architecture_comparison": accuracy.architecture_comparison,
     "efficiency_analysis": efficiency.efficiency_analysis,
@@ -14,3 +19,8 @@ FIGURES: dict[str, Callable[[Sequence[RunGroup]], Drawings]] = {
     "time_to_accuracy": times.time_to_accuracy,
     "ablations": forest.ablations,
 }
+
+
+def all_figures(ablations: Path = ABLATIONS) -> Figures:
+    """Return the figures, with the ablations of a folder."""
+    return {**FIGURES, "ablations": partial(forest.ablations, folder=ablations)}

@@ -12,7 +12,7 @@ from bench.analysis.sources import Source, add_arguments, load_source
 from bench.environment import provenance
 from bench.tables.measures import TIMES, Options
 from bench.tables.page import make_page
-from bench.tables.registry import TABLES, WITHOUT_RUNS
+from bench.tables.registry import WITHOUT_RUNS, all_tables
 from bench.tables.render_csv import render_csv
 from bench.tables.render_html import render_html
 from bench.tables.render_md import render_markdown
@@ -36,7 +36,9 @@ COMMENTS = {"md": "<!-- {} -->\n", "tex": "% {}\n", "html": "<!-- {} -->\n"}
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for a table that there is not."""
-    parser = make_parser("bench.tables", "Make tables from run records. Tables: " + ", ".join(TABLES) + ".", EXAMPLE)
+    parser = make_parser(
+        "bench.tables", "Make tables from run records. Tables: " + ", ".join(all_tables()) + ".", EXAMPLE
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="tables to make (default: all)")
     add_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
@@ -47,16 +49,18 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--best", action="store_true", help="show the best epoch too: a diagnostic, no result")
     parser.add_argument("--wide", action="store_true", help="show the columns that do not fit into a paper")
     arguments = parser.parse_args(words)
+    known = all_tables(arguments.ablations)
     for name in arguments.names:
-        if name not in TABLES:
-            raise unknown("table", name, TABLES)
+        if name not in known:
+            raise unknown("table", name, known)
     return arguments
 
 
 def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
     """Return the tables that were asked for, each with the lines on what it leaves out."""
     options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
-    tables = [TABLES[name](source.run_groups, options) for name in arguments.names or TABLES]
+    known = all_tables(arguments.ablations)
+    tables = [known[name](source.run_groups, options) for name in arguments.names or known]
     return [
         replace(table, notes=(*table.notes, *(source.noise if has_times(table) else ()), *source.notes()))
         for table in tables

@@ -1,11 +1,14 @@
-"""The tables as one dict: name → builder."""
+"""The tables as one dict, name → builder; each file of an ablation is one more."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from bench.analysis.ablations import ABLATIONS, ablation_names
 from bench.analysis.cells import Table
 from bench.analysis.run_groups import RunGroup
-from bench.tables import ablations, comparison, components, groups, targets, technique
+from bench.tables import ablations, comparison, components, targets, technique
 from bench.tables.measures import Options
+from bench.util.errors import BadInput
 
 Builder = Callable[[Sequence[RunGroup], Options], Table]
 
@@ -14,14 +17,16 @@ TABLES: dict[str, Builder] = {
     "by_technique": technique.by_technique,
     "efficiency": comparison.efficiency,
     "training_cost": comparison.training_cost,
-    "eca_kernel": ablations.named_ablation("eca_kernel"),
-    "eca_position": ablations.named_ablation("eca_position"),
-    "ghost_ratio": ablations.named_ablation("ghost_ratio"),
-    "improved_resnet20_convnext": ablations.named_ablation("improved_resnet20_convnext"),
-    "stem": groups.stem_ablation,
-    "algorithms": groups.algorithms_ablation,
     "time_to_accuracy": targets.time_to_accuracy,
     "components": components.components,
 }
 # These are made of what the networks are, and need no run.
 WITHOUT_RUNS = frozenset({"components"})
+
+
+def all_tables(folder: Path = ABLATIONS) -> dict[str, Builder]:
+    """Return the tables above and those of the ablations in a folder; raise BadInput for an ablation of their names."""
+    files = ablation_names(folder)
+    for name in TABLES.keys() & files.keys():
+        raise BadInput(f"{files[name]}: '{name}' is a table already: call the file of the ablation something else")
+    return {**TABLES, **{name: ablations.ablation_builder(path) for name, path in files.items()}}

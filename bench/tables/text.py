@@ -55,12 +55,6 @@ TITLES = {
     "By technique": "按技术类别对比",
     "Efficiency": "效率排名",
     "Training cost": "训练成本",
-    "ECA: kernel size": "消融实验：ECA 卷积核大小",
-    "ECA: position in the block": "消融实验：ECA 在模块中的位置",
-    "Ghost: ratio": "消融实验：Ghost 比率",
-    "improved_resnet20_convnext: what its parts do": "消融实验：improved_resnet20_convnext 各组件",
-    "Stem: native resolution against ImageNet's": "消融实验：CIFAR stem 与 ImageNet stem",
-    "Algorithms: added or left out": "消融实验：训练算法",
     "Time to accuracy": "达到目标准确率的时间",
     "What the networks are made of": "网络组件对比",
 }

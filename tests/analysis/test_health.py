@@ -14,7 +14,7 @@ from bench.tables.__main__ import main
 from bench.tables.health import MARKS, band_note
 from bench.tables.measures import Options
 from bench.tables.page import make_page
-from bench.tables.registry import TABLES
+from bench.tables.registry import all_tables
 from bench.tables.text import ZH, say
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.fake_runs import write_fake_run
@@ -28,7 +28,7 @@ LIGHT: dict[str, Any] = {
 
 
 def comparison(runs: Path) -> Table:
-    return TABLES["comparison"](make_source(read_runs(runs), str(runs)).run_groups, Options())
+    return all_tables()["comparison"](make_source(read_runs(runs), str(runs)).run_groups, Options())
 
 
 def only_row(table: Table) -> Row:

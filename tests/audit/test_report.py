@@ -166,6 +166,7 @@ def test_it_imports_neither_torch_nor_composer() -> None:
 
 def test_it_works_from_a_copy_that_is_no_checkout_and_has_no_runs(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "yamls", tmp_path / "yamls")
     (tmp_path / "reports" / "claims").mkdir(parents=True)
     for name in ("claims.csv", "published_runs.csv"):
         shutil.copy(CLAIMS_PATH.with_name(name), tmp_path / "reports" / "claims" / name)

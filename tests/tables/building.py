@@ -7,12 +7,12 @@ from bench.analysis.cells import Row, Table
 from bench.analysis.sources import make_source
 from bench.records import read_runs
 from bench.tables.measures import Options
-from bench.tables.registry import TABLES
+from bench.tables.registry import all_tables
 
 
 def build(runs: Path, name: str, **options: Any) -> Table:
     """Return the named table of the runs below a folder."""
-    return TABLES[name](make_source(read_runs(runs), str(runs)).run_groups, Options(**options))
+    return all_tables()[name](make_source(read_runs(runs), str(runs)).run_groups, Options(**options))
 
 
 def rows_of(table: Table, key: str = "model") -> dict[str, Row]:

@@ -16,7 +16,7 @@ from bench.analysis.sources import make_source
 from bench.environment import provenance
 from bench.records import FAILED, RESULT, read_runs
 from bench.tables.__main__ import main
-from bench.tables.registry import TABLES
+from bench.tables.registry import all_tables
 from bench.tables.targets import first_times, first_times_of_rows
 from bench.tables.text import ZH
 from bench.util.cli import BAD_INPUT, OK, run_command
@@ -221,7 +221,7 @@ def test_components_need_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "LayerNorm" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", all_tables())
 def test_every_table_is_made_of_cells_with_runs(name: str, ablation_runs: Path) -> None:
     table = build(ablation_runs, name)
     assert table.blocks

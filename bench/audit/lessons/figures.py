@@ -53,7 +53,7 @@ def _best_against_unlogged(group: Judgements, best: float, evidence: Evidence) -
     """Return the remark on an effect that sets the best of all runs against a base that no log holds, if one does."""
     for judgement in group:
         arm = evidence.claimed(judgement.claim.table, judgement.claim.row, "best_top1")
-        base = evidence.claimed(judgement.claim.table, base_row(judgement.claim, evidence), "best_top1")
+        base = evidence.claimed(judgement.claim.table, base_row(judgement.claim.table), "best_top1")
         if arm.holds(best) and not evidence.matching_run(base, base.subject):
             return (
                 f" The claim of {cell(judgement.claim.text)} sets the best of these runs, {arm.text}, "
