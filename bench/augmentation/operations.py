@@ -1,113 +1,186 @@
-"""The operations of the augmentation policies and their magnitudes, as torchvision defines them.
+"""The operations of the augmentation policies, one row each: what computes them, and at which magnitudes.
 
-An operation is a number, an index into OPERATIONS; a setting is a number too: 2 × bin + sign. A `Space` holds what each
-(operation, setting) means for the code that computes it: affine coefficients, a blend factor or a byte.
+A row is all that an operation needs: it can then be applied by name, and a policy that lists it draws it. An operation
+is known by its number, its place in OPERATIONS; a setting is a number too: 2 × bin + sign. A `Space` holds what each
+(operation, setting) means to the code that computes it.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.geometry import Matrix, fixed_point, rotation, shear_x, shear_y, translation
-
-# The order is that of the kinds of computation, so a batch sorted by operation has each kind in one slice.
-OPERATIONS = (
-    *("identity",),
-    *("shear_x", "translate_x", "translate_y", "shear_y", "rotate"),
-    *("brightness", "contrast", "color", "sharpness"),
-    *("posterize", "solarize", "invert", "autocontrast", "equalize"),
+from bench.augmentation import pointwise
+from bench.augmentation.geometry import (
+    Coefficients,
+    Matrix,
+    fixed_point,
+    rotation,
+    shear_x,
+    shear_y,
+    slide_,
+    translation,
+    warp_,
 )
-NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
-GEOMETRIC = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
-BLENDING = ("brightness", "contrast", "color", "sharpness")
-SIGNED = frozenset(GEOMETRIC + BLENDING)
-UNCHANGED = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+from bench.augmentation.transfer import to_device
 
-SpaceName = Literal["trivial_augment_wide", "rand_augment", "auto_augment"]
+# Changes a slice of images (uint8 B×H×W×3) in place, given the parameter of each of them.
+Kernel = Callable[[Tensor, NDArray[Any]], Tensor]
+# Returns what the kernel is given for a magnitude, sign and all, in images of a height and width.
+Parameter = Callable[[float, int, int], Any]
+# Returns the magnitudes of so many bins, without signs, for images of a height and width.
+Magnitudes = Callable[[int, int, int], Tensor]
+
+# The scales of magnitudes: TrivialAugment's wide one (Müller and Hutter, ICCV 2021) ignores the image's size; the other
+# is that of RandAugment (Cubuk et al., 2020) and AutoAugment (Cubuk et al., CVPR 2019) alike.
+WIDE, STANDARD = "wide", "standard"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What computes an operation (None: nothing), from which parameter, at which magnitudes of a scale, and its sign.
+
+    One without magnitudes has the magnitude 0 in every bin; those of a signed one are drawn with either sign.
+    """
+
+    kernel: Kernel | None
+    parameter: Parameter = lambda magnitude, height, width: np.uint8(0)
+    magnitudes: Mapping[str, Magnitudes] = field(default_factory=dict)
+    signed: bool = False
+
+
+def on_device(function: Callable[[Tensor, Tensor], Tensor]) -> Kernel:
+    """Return the kernel of a function that takes its parameters as a tensor beside the images."""
+    return lambda images, parameters: function(images, to_device(parameters, images.device))
+
+
+def alone(function: Callable[[Tensor], Tensor]) -> Kernel:
+    """Return the kernel of a function that has no parameter."""
+    return lambda images, parameters: function(images)
+
+
+def affine(matrix: Callable[[float], Matrix]) -> Parameter:
+    """Return the parameter of a geometric operation, given its output-to-input matrix at a magnitude."""
+    return lambda magnitude, height, width: fixed_point(matrix(magnitude))
+
+
+def turn(degrees: float, height: int, width: int) -> Coefficients:
+    """Return the parameter of a rotation about the image's centre."""
+    return fixed_point(rotation(degrees, height, width))
+
+
+def factor(magnitude: float, height: int, width: int) -> np.float32:
+    """Return the factor of a blend, 1 where it leaves the image alone."""
+    return np.float32(1.0 + magnitude)
+
+
+def mask(magnitude: float, height: int, width: int) -> np.uint8:
+    """Return the mask that keeps so many of a byte's upper bits."""
+    return np.uint8(256 - 2 ** (8 - int(magnitude)))
+
+
+def threshold(magnitude: float, height: int, width: int) -> np.uint8:
+    """Return the least byte that is at or above a magnitude."""
+    return np.uint8(math.ceil(magnitude))
+
+
+def evenly(first: float, last: float) -> Magnitudes:
+    """Return magnitudes that go from one to another in equal steps."""
+    return lambda bins, height, width: torch.linspace(first, last, bins)
+
+
+def shift(side: int) -> Magnitudes:
+    """Return the standard magnitudes of a translation: up to 150/331 of the image's height (0) or width (1)."""
+    return lambda bins, *size: torch.linspace(0.0, 150.0 / 331.0 * size[side], bins)
+
+
+def bits(most: int) -> Magnitudes:
+    """Return the bits that posterize keeps in each bin, from 8 down to 8 - `most`."""
+    return lambda bins, height, width: 8 - (torch.arange(bins) / ((bins - 1) / most)).round().int()
+
+
+SOLARIZE = on_device(pointwise.solarize_)
+SHEARS: Mapping[str, Magnitudes] = {WIDE: evenly(0.0, 0.99), STANDARD: evenly(0.0, 0.3)}
+BLENDS: Mapping[str, Magnitudes] = {WIDE: evenly(0.0, 0.99), STANDARD: evenly(0.0, 0.9)}
+TURNS: Mapping[str, Magnitudes] = {WIDE: evenly(0.0, 135.0), STANDARD: evenly(0.0, 30.0)}
+THRESHOLDS: Mapping[str, Magnitudes] = dict.fromkeys((WIDE, STANDARD), evenly(255.0, 0.0))
+
+# Neighbours with the same kernel are computed together, on one slice of a batch that is sorted by operation.
+OPERATIONS: dict[str, Operation] = {
+    "identity": Operation(None),
+    "shear_x": Operation(slide_, affine(shear_x), SHEARS, signed=True),
+    "translate_x": Operation(
+        slide_, affine(lambda m: translation(int(m), 0)), {WIDE: evenly(0.0, 32.0), STANDARD: shift(1)}, signed=True
+    ),
+    "translate_y": Operation(
+        slide_, affine(lambda m: translation(0, int(m))), {WIDE: evenly(0.0, 32.0), STANDARD: shift(0)}, signed=True
+    ),
+    "shear_y": Operation(warp_, affine(shear_y), SHEARS, signed=True),
+    "rotate": Operation(warp_, turn, TURNS, signed=True),
+    "brightness": Operation(on_device(pointwise.brightness_), factor, BLENDS, signed=True),
+    "contrast": Operation(on_device(pointwise.contrast_), factor, BLENDS, signed=True),
+    "color": Operation(on_device(pointwise.color_), factor, BLENDS, signed=True),
+    "sharpness": Operation(on_device(pointwise.sharpness_), factor, BLENDS, signed=True),
+    "posterize": Operation(on_device(pointwise.posterize_), mask, {WIDE: bits(6), STANDARD: bits(4)}),
+    "solarize": Operation(SOLARIZE, threshold, THRESHOLDS),
+    "invert": Operation(SOLARIZE),
+    "autocontrast": Operation(alone(pointwise.autocontrast_)),
+    "equalize": Operation(alone(pointwise.equalize_)),
+}
+
+
+def numbers() -> dict[str, int]:
+    """Return each operation's number by its name."""
+    return {name: number for number, name in enumerate(OPERATIONS)}
+
+
+def signed_flags() -> NDArray[np.bool_]:
+    """Return which operations, by number, are drawn with either sign."""
+    return np.array([operation.signed for operation in OPERATIONS.values()])
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Neighbouring operations with one kernel: the first one's number, and a parameter for each and each setting."""
+
+    first: int
+    kernel: Kernel
+    parameters: NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """What (operation, setting) means; every table has one row per operation and one column per setting."""
+    """What (operation, setting) means: the magnitude with its sign (operations × settings), and the groups' kernels."""
 
     bins: int
-    magnitudes: NDArray[np.float64]  # with their signs
-    coefficients: NDArray[np.int32]  # 6 per entry: output pixel to input pixel, 16.16 fixed point
-    factors: NDArray[np.float32]  # of the blend operations
-    bytes: NDArray[np.uint8]  # the mask of posterize, the threshold of solarize and invert
+    magnitudes: NDArray[np.float64]
+    groups: tuple[Group, ...]
 
 
-def _bits(bins: int, most: int) -> Tensor:
-    """Return the bits that posterize keeps in each bin, from 8 down to 8 - `most`."""
-    return 8 - (torch.arange(bins) / ((bins - 1) / most)).round().int()
-
-
-def trivial_augment_wide(bins: int, height: int, width: int) -> dict[str, Tensor]:
-    """Return the magnitudes of TrivialAugment, wide (Müller and Hutter, ICCV 2021), which ignore the image's size."""
-    blends = {name: torch.linspace(0.0, 0.99, bins) for name in ("shear_x", "shear_y", *BLENDING)}
-    shifts = {name: torch.linspace(0.0, 32.0, bins) for name in ("translate_x", "translate_y")}
-    others = {"rotate": torch.linspace(0.0, 135.0, bins), "solarize": torch.linspace(255.0, 0.0, bins)}
-    return blends | shifts | others | {"posterize": _bits(bins, 6)}
-
-
-def rand_augment(bins: int, height: int, width: int) -> dict[str, Tensor]:
-    """Return the magnitudes of RandAugment (Cubuk et al., 2020) and AutoAugment (Cubuk et al., 2019) alike."""
-    shears = {name: torch.linspace(0.0, 0.3, bins) for name in ("shear_x", "shear_y")}
-    sides = {"translate_x": width, "translate_y": height}
-    shifts = {name: torch.linspace(0.0, 150.0 / 331.0 * side, bins) for name, side in sides.items()}
-    blends = {name: torch.linspace(0.0, 0.9, bins) for name in BLENDING}
-    others = {"rotate": torch.linspace(0.0, 30.0, bins), "solarize": torch.linspace(255.0, 0.0, bins)}
-    return shears | shifts | blends | others | {"posterize": _bits(bins, 4)}
-
-
-MAGNITUDES: dict[str, tuple[int, Callable[[int, int, int], dict[str, Tensor]]]] = {
-    "trivial_augment_wide": (31, trivial_augment_wide),
-    "rand_augment": (31, rand_augment),
-    "auto_augment": (10, rand_augment),
-}
-
-
-def matrix(name: str, magnitude: float, height: int, width: int) -> Matrix:
-    """Return the output-to-input matrix of an operation; the identity's for one that moves no pixel."""
-    if name == "shear_x":
-        return shear_x(magnitude)
-    if name == "shear_y":
-        return shear_y(magnitude)
-    if name == "translate_x":
-        return translation(int(magnitude), 0)
-    if name == "translate_y":
-        return translation(0, int(magnitude))
-    return rotation(magnitude, height, width) if name == "rotate" else UNCHANGED
-
-
-def byte(name: str, magnitude: float) -> int:
-    """Return the byte that posterize masks with, or the value from which solarize and invert take the complement."""
-    if name == "posterize":
-        return 256 - 2 ** (8 - int(magnitude))
-    return math.ceil(magnitude) if name == "solarize" else 0
+def signed_magnitudes(operation: Operation, scale: str, bins: int, height: int, width: int) -> NDArray[np.float64]:
+    """Return an operation's magnitude at each setting."""
+    listed = operation.magnitudes.get(scale)
+    sizes = np.zeros(bins) if listed is None else np.array(listed(bins, height, width).tolist(), np.float64)
+    signs = np.array([1.0, -1.0 if operation.signed else 1.0])
+    return (sizes[:, None] * signs).ravel()
 
 
 @lru_cache(maxsize=16)
-def make_space(name: SpaceName, height: int, width: int) -> Space:
-    """Return the space of a policy for images of a size in pixels."""
-    bins, magnitudes_of = MAGNITUDES[name]
-    values = {key: value.tolist() for key, value in magnitudes_of(bins, height, width).items()}
-    shape = (len(OPERATIONS), 2 * bins)
-    magnitudes = np.zeros(shape)
-    coefficients = np.zeros((*shape, 6), np.int32)
-    levels = np.zeros(shape, np.uint8)
-    for number, operation in enumerate(OPERATIONS):
-        for setting in range(2 * bins):
-            size = float(values[operation][setting // 2]) if operation in values else 0.0
-            signed = -size if setting % 2 and operation in SIGNED else size
-            magnitudes[number, setting] = signed
-            coefficients[number, setting] = fixed_point(matrix(operation, signed, height, width))
-            levels[number, setting] = byte(operation, signed)
-    return Space(bins, magnitudes, coefficients, (1.0 + magnitudes).astype(np.float32), levels)
+def tabulate(scale: str, bins: int, height: int, width: int) -> Space:
+    """Return the space of a scale with a number of bins, for images of a size in pixels."""
+    rows = list(OPERATIONS.values())
+    magnitudes = np.stack([signed_magnitudes(row, scale, bins, height, width) for row in rows])
+    groups = []
+    for kernel, members in groupby(range(len(rows)), key=lambda number: rows[number].kernel):
+        chosen = list(members)
+        if kernel is not None:
+            table = [[rows[n].parameter(float(m), height, width) for m in magnitudes[n]] for n in chosen]
+            groups.append(Group(chosen[0], kernel, np.array(table)))
+    return Space(bins, magnitudes, tuple(groups))

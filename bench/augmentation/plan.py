@@ -21,7 +21,6 @@ from bench.augmentation.policies import (
     Draws,
     Integers,
     Stage,
-    stage_count,
 )
 from bench.util.errors import unknown
 
@@ -64,7 +63,8 @@ def make_plan(indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentat
     if augmentation.policy not in POLICIES:
         raise unknown("augmentation policy", augmentation.policy, POLICIES)
     # Hashed together because that is cheap: all draws but the later attempts at erasing, which few samples need.
-    last = STAGES + PER_STAGE * stage_count(augmentation)
+    policy = POLICIES[augmentation.policy]
+    last = STAGES + PER_STAGE * policy.length(augmentation)
     draw = Draws(seed, epoch, indices.cpu(), [*range(ERASE_ATTEMPTS + 2), *range(STAGES, last)])
     places = 2 * augmentation.crop_padding + 1
     scale, ratio = getattr(augmentation, "erasing_scale", SCALE), getattr(augmentation, "erasing_ratio", RATIO)
@@ -72,6 +72,6 @@ def make_plan(indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentat
         top=as_integers(draw(TOP), places),
         left=as_integers(draw(LEFT), places),
         flip=_flips(draw, augmentation.flip),
-        stages=POLICIES[augmentation.policy](draw, augmentation),
+        stages=policy.draw(policy, draw, augmentation),
         boxes=draw_boxes(draw, augmentation.erasing, size[0], size[1], scale, ratio),
     )

@@ -1,4 +1,5 @@
-"""What is drawn for each sample, and the policies: which operations with which settings follow each other.
+"""What is drawn for each sample, and the policies: which operations, listed by name, with which settings follow each
+other. So an operation that is added to the table changes no draw of the policies that do not list it.
 
 Every draw has a number; together with (seed, epoch, sample index) it is hashed into 32 bits (`augmentation.keyed`). All
 draws are decoded on the CPU, so the sizes of the groups that share an operation are known without asking the device.
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.augmentation.keyed import as_integers, as_uniform, keyed_bits
-from bench.augmentation.operations import MAGNITUDES, NUMBER, OPERATIONS, SIGNED
+from bench.augmentation.operations import STANDARD, WIDE, Space, numbers, signed_flags, tabulate
 
 Integers = NDArray[np.int64]
 
@@ -25,9 +26,12 @@ STAGES = 64
 OPERATION, BIN, SIGN, CHANCE = range(4)
 PER_STAGE = 4
 
-IDENTITY = NUMBER["identity"]
-DRAWN = np.array([NUMBER[name] for name in OPERATIONS if name != "invert"])
-IS_SIGNED = np.array([name in SIGNED for name in OPERATIONS])
+# What TrivialAugment and RandAugment draw from, each as likely.
+FOURTEEN = (
+    *("identity", "shear_x", "translate_x", "translate_y", "shear_y", "rotate"),
+    *("brightness", "contrast", "color", "sharpness"),
+    *("posterize", "solarize", "autocontrast", "equalize"),
+)
 
 # AutoAugment's policy for CIFAR-10 (Cubuk et al., CVPR 2019, appendix): operation, probability, magnitude in 0 … 9.
 Step = tuple[str, float, int]
@@ -121,55 +125,76 @@ class Stage:
     setting: Integers
 
 
+@dataclass(frozen=True)
+class Policy:
+    """How a policy draws its stages, how many they are, from which operations, and its magnitudes: scale and bins."""
+
+    draw: Callable[["Policy", Draws, Augmentation], list[Stage]]
+    length: Callable[[Augmentation], int]
+    operations: tuple[str, ...] = ()
+    scale: str = STANDARD
+    bins: int = 1
+
+
 def _stage(draw: Draws, stage: int, operation: Integers, bins: Integers) -> Stage:
     """Return a stage whose signed operations get a random sign."""
     sign = as_integers(draw(STAGES + stage * PER_STAGE + SIGN), 2)
-    return Stage(operation, 2 * bins + sign * IS_SIGNED[operation])
+    return Stage(operation, 2 * bins + sign * signed_flags()[operation])
 
 
-def _random_operation(draw: Draws, stage: int) -> Integers:
-    """Return one of the 14 operations, each as likely."""
-    return DRAWN[as_integers(draw(STAGES + stage * PER_STAGE + OPERATION), len(DRAWN))]
+def _numbered(names: Iterable[str]) -> Integers:
+    """Return the numbers of operations."""
+    table = numbers()
+    return np.array([table[name] for name in names])
 
 
-def no_policy(draw: Draws, augmentation: Augmentation) -> list[Stage]:
+def _random_operation(policy: Policy, draw: Draws, stage: int) -> Integers:
+    """Return one of a policy's operations, each as likely."""
+    drawn = as_integers(draw(STAGES + stage * PER_STAGE + OPERATION), len(policy.operations))
+    return _numbered(policy.operations)[drawn]
+
+
+def no_policy(policy: Policy, draw: Draws, augmentation: Augmentation) -> list[Stage]:
     """Return no stage at all."""
     return []
 
 
-def trivial_augment_wide(draw: Draws, augmentation: Augmentation) -> list[Stage]:
+def trivial_augment_wide(policy: Policy, draw: Draws, augmentation: Augmentation) -> list[Stage]:
     """Return the one stage of TrivialAugment: a random operation at a random magnitude."""
-    bins = as_integers(draw(STAGES + BIN), MAGNITUDES["trivial_augment_wide"][0])
-    return [_stage(draw, 0, _random_operation(draw, 0), bins)]
+    bins = as_integers(draw(STAGES + BIN), policy.bins)
+    return [_stage(draw, 0, _random_operation(policy, draw, 0), bins)]
 
 
-def rand_augment(draw: Draws, augmentation: Augmentation) -> list[Stage]:
+def rand_augment(policy: Policy, draw: Draws, augmentation: Augmentation) -> list[Stage]:
     """Return the stages of RandAugment: `num_ops` random operations in turn, all at the bin `magnitude`."""
-    bins = np.full(1, getattr(augmentation, "magnitude", 9))
-    return [_stage(draw, stage, _random_operation(draw, stage), bins) for stage in range(stage_count(augmentation))]
+    bins, stages = np.full(1, getattr(augmentation, "magnitude", 9)), range(policy.length(augmentation))
+    return [_stage(draw, stage, _random_operation(policy, draw, stage), bins) for stage in stages]
 
 
-def auto_augment(draw: Draws, augmentation: Augmentation) -> list[Stage]:
+def auto_augment(policy: Policy, draw: Draws, augmentation: Augmentation) -> list[Stage]:
     """Return the two stages of a random sub-policy of AutoAugment; a step that chance leaves out is the identity."""
     chosen = as_integers(draw(SUB_POLICY), len(AUTO_AUGMENT))
     stages = []
     for stage in range(2):
         names, chances, bins = zip(*(steps[stage] for steps in AUTO_AUGMENT), strict=True)
         done = as_uniform(draw(STAGES + stage * PER_STAGE + CHANCE)) <= np.array(chances)[chosen]
-        operation = np.where(done, np.array([NUMBER[name] for name in names])[chosen], IDENTITY)
+        operation = np.where(done, _numbered(names)[chosen], numbers()["identity"])
         stages.append(_stage(draw, stage, operation, np.array(bins)[chosen]))
     return stages
 
 
-POLICIES: dict[str, Callable[[Draws, Augmentation], list[Stage]]] = {
-    "none": no_policy,
-    "trivial_augment_wide": trivial_augment_wide,
-    "rand_augment": rand_augment,
-    "auto_augment": auto_augment,
+AUTO_OPERATIONS = tuple(dict.fromkeys(["identity", *(name for steps in AUTO_AUGMENT for name, _, _ in steps)]))
+POLICIES: dict[str, Policy] = {
+    "none": Policy(no_policy, lambda augmentation: 0),
+    "trivial_augment_wide": Policy(trivial_augment_wide, lambda augmentation: 1, FOURTEEN, WIDE, 31),
+    "rand_augment": Policy(
+        rand_augment, lambda augmentation: getattr(augmentation, "num_ops", 2), FOURTEEN, STANDARD, 31
+    ),
+    "auto_augment": Policy(auto_augment, lambda augmentation: 2, AUTO_OPERATIONS, STANDARD, 10),
 }
 
 
-def stage_count(augmentation: Augmentation) -> int:
-    """Return how many operations follow each other in a policy."""
-    counts = {"none": 0, "trivial_augment_wide": 1, "auto_augment": 2}
-    return counts.get(augmentation.policy, getattr(augmentation, "num_ops", 2))
+def make_space(policy: str, height: int, width: int) -> Space:
+    """Return what a policy's (operation, setting) means in images of a size in pixels."""
+    row = POLICIES[policy]
+    return tabulate(row.scale, row.bins, height, width)

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from bench.augmentation.augment import Triple, train_batch
 from bench.augmentation.keyed import keyed_permutation
-from bench.augmentation.operations import OPERATIONS, make_space
+from bench.augmentation.operations import OPERATIONS
 from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import Augmentation
+from bench.augmentation.policies import Augmentation, make_space
 from bench.config import load_spec
 from bench.data.datasets import load_dataset
 from bench.util.cli import OK, make_parser
@@ -32,11 +32,11 @@ def visible(batch: Tensor, mean: Triple, std: Triple) -> Pixels:
 
 def captions(plan: Plan, policy: str, height: int, width: int) -> list[str]:
     """Return for each sample its operations with their magnitudes, and whether it is mirrored."""
-    names = [["mirrored"] if mirrored else [] for mirrored in plan.flip]
+    names, operations = [["mirrored"] if mirrored else [] for mirrored in plan.flip], list(OPERATIONS)
     for stage in plan.stages:
         magnitudes = make_space(policy, height, width).magnitudes[stage.operation, stage.setting]
         for words, number, magnitude in zip(names, stage.operation, magnitudes, strict=True):
-            words.append(f"{OPERATIONS[number]} {magnitude:.3g}" if magnitude else OPERATIONS[number])
+            words.append(f"{operations[number]} {magnitude:.3g}" if magnitude else operations[number])
     return ["\n".join(words) for words in names]
 
 

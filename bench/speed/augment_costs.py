@@ -12,9 +12,9 @@ from bench.augmentation.apply import apply_sorted_
 from bench.augmentation.augment import CPU_BYTES, augment_bytes, normalise, train_batches
 from bench.augmentation.erasing import erase_
 from bench.augmentation.geometry import crop_flip
-from bench.augmentation.operations import NUMBER, OPERATIONS, make_space
+from bench.augmentation.operations import OPERATIONS
 from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import Augmentation
+from bench.augmentation.policies import Augmentation, make_space
 from bench.speed.timing import best_of
 
 THEIR_NAMES = {name: name.title().replace("_", "") for name in OPERATIONS} | {"autocontrast": "AutoContrast"}
@@ -32,8 +32,8 @@ def operation_costs(images: Tensor) -> dict[str, dict[str, float]]:
     setting = random.integers(0, 2 * space.bins, len(images))
     pictures = [Image.fromarray(image.numpy()) for image in images[:64]]
     costs = {}
-    for name in OPERATIONS:
-        number = np.full(len(images), NUMBER[name])
+    for index, name in enumerate(OPERATIONS):
+        number = np.full(len(images), index)
         magnitudes = space.magnitudes[number, setting].tolist()
         ours = best_of(lambda number=number: apply_sorted_(images.clone(), number, setting, space))  # type: ignore[misc]
         theirs = best_of(lambda name=name, m=magnitudes: _theirs(pictures, name, m))  # type: ignore[misc]

@@ -14,12 +14,14 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.augmentation.operations import NUMBER, OPERATIONS, Space, make_space
+from bench.augmentation.operations import OPERATIONS, Space, numbers
 from bench.augmentation.plan import Plan
+from bench.augmentation.policies import make_space
 from bench.data import shapes100
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
+DRAWING = ["trivial_augment_wide", "rand_augment", "auto_augment"]  # the policies that draw operations
 THEIR_NAMES = {name: name.title().replace("_", "") for name in OPERATIONS} | {"autocontrast": "AutoContrast"}
 
 
@@ -63,7 +65,7 @@ def their_operation(image: Image.Image, name: str, magnitude: float) -> Image.Im
 
 def theirs_on_all(images: NDArray[np.uint8], name: str, setting: int, space: Space) -> Tensor:
     """Return what torchvision makes of every image (N×H×W×3)."""
-    magnitude = float(space.magnitudes[NUMBER[name], setting])
+    magnitude = float(space.magnitudes[numbers()[name], setting])
     changed = [np.array(their_operation(Image.fromarray(image), name, magnitude)) for image in images]
     return torch.from_numpy(np.stack(changed))
 
@@ -77,7 +79,7 @@ def their_bytes(image: NDArray[np.uint8], plan: Plan, sample: int, padding: int,
     for stage in plan.stages:
         number, setting = stage.operation[sample], stage.setting[sample]
         magnitude = float(make_space(policy, height, width).magnitudes[number, setting])
-        result = their_operation(result, OPERATIONS[number], magnitude)
+        result = their_operation(result, list(OPERATIONS)[number], magnitude)
     return result
 
 

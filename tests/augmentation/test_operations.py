@@ -11,19 +11,20 @@ from torchvision.transforms import autoaugment
 
 from bench.augmentation.apply import apply_operation, apply_sorted_
 from bench.augmentation.geometry import slide_, warp_
-from bench.augmentation.operations import MAGNITUDES, NUMBER, OPERATIONS, SIGNED, make_space
-from tests.augmentation.reference import THEIR_NAMES, drawn_images, edge_images, real_images, theirs_on_all
+from bench.augmentation.operations import OPERATIONS, numbers
+from bench.augmentation.policies import make_space
+from tests.augmentation.reference import DRAWING, THEIR_NAMES, drawn_images, edge_images, real_images, theirs_on_all
 
 SOURCES = {"edge": edge_images, "drawn": lambda: drawn_images(24), "real": lambda: real_images(24)}
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("policy", MAGNITUDES)
+@pytest.mark.parametrize("policy", DRAWING)
 def test_equals_torchvision_at_every_setting(policy: str, name: str, source: str) -> None:
     images = SOURCES[source]()
     space = make_space(policy, 32, 32)
-    magnitudes = space.magnitudes[NUMBER[name]]
+    magnitudes = space.magnitudes[numbers()[name]]
     for setting in np.unique(magnitudes, return_index=True)[1].tolist():
         ours = apply_operation(torch.from_numpy(images), name, setting, space)
         theirs = theirs_on_all(images, name, setting, space)
@@ -34,9 +35,9 @@ def test_equals_torchvision_at_every_setting(policy: str, name: str, source: str
 @given(data=st.data())
 def test_equals_torchvision_at_any_size(data: st.DataObject) -> None:
     height, width = data.draw(st.integers(1, 45)), data.draw(st.integers(1, 45))
-    policy = data.draw(st.sampled_from(sorted(MAGNITUDES)))
+    policy = data.draw(st.sampled_from(sorted(DRAWING)))
     space = make_space(policy, height, width)
-    name = data.draw(st.sampled_from(OPERATIONS))
+    name = data.draw(st.sampled_from(list(OPERATIONS)))
     setting = data.draw(st.integers(0, 2 * space.bins - 1))
     low, high = sorted(data.draw(st.tuples(st.integers(0, 255), st.integers(0, 255))))
     random = np.random.default_rng(data.draw(st.integers(0, 1000)))
@@ -48,11 +49,11 @@ def test_equals_torchvision_at_any_size(data: st.DataObject) -> None:
 def test_a_sorted_batch_is_every_operation_by_itself() -> None:
     images = torch.from_numpy(drawn_images(100))
     space = make_space("trivial_augment_wide", 32, 32)
-    random = np.random.default_rng(1)
+    random, names = np.random.default_rng(1), list(OPERATIONS)
     operation, setting = np.sort(random.integers(0, len(OPERATIONS), 100)), random.integers(0, 62, 100)
     together = apply_sorted_(images.clone(), operation, setting, space)
     for sample in range(100):
-        alone = apply_operation(images[sample : sample + 1], OPERATIONS[operation[sample]], setting[sample], space)
+        alone = apply_operation(images[sample : sample + 1], names[operation[sample]], setting[sample], space)
         assert torch.equal(together[sample], alone[0])
 
 
@@ -60,7 +61,8 @@ def test_rows_moved_as_runs_equal_the_gather_of_pixels() -> None:
     space = make_space("trivial_augment_wide", 32, 32)
     images = torch.from_numpy(drawn_images(62))
     for name in ("shear_x", "translate_x", "translate_y"):
-        coefficients = space.coefficients[NUMBER[name]]
+        magnitudes = space.magnitudes[numbers()[name]]
+        coefficients = np.stack([OPERATIONS[name].parameter(magnitude, 32, 32) for magnitude in magnitudes])
         assert torch.equal(slide_(images.clone(), coefficients), warp_(images.clone(), coefficients))
 
 
@@ -79,7 +81,7 @@ THEIR_POLICIES = {
 }
 
 
-@pytest.mark.parametrize("policy", MAGNITUDES)
+@pytest.mark.parametrize("policy", DRAWING)
 def test_magnitudes_are_torchvisions(policy: str) -> None:
     space, theirs = make_space(policy, 32, 40), THEIR_POLICIES[policy]()
     for name in OPERATIONS:
@@ -87,10 +89,10 @@ def test_magnitudes_are_torchvisions(policy: str) -> None:
             continue
         values, signed = theirs[THEIR_NAMES[name]]
         expected = values.double().expand(space.bins).tolist()
-        assert signed == (name in SIGNED)
-        assert space.magnitudes[NUMBER[name], 0::2].tolist() == expected
+        assert signed == OPERATIONS[name].signed
+        assert space.magnitudes[numbers()[name], 0::2].tolist() == expected
         signs = -1 if signed else 1
-        assert space.magnitudes[NUMBER[name], 1::2].tolist() == [signs * value for value in expected]
+        assert space.magnitudes[numbers()[name], 1::2].tolist() == [signs * value for value in expected]
 
 
 def test_every_operation_of_torchvision_is_there() -> None:
@@ -100,8 +102,8 @@ def test_every_operation_of_torchvision_is_there() -> None:
 
 def test_quarter_turn_is_exact() -> None:
     space = make_space("trivial_augment_wide", 32, 32)
-    setting = int(np.flatnonzero(space.magnitudes[NUMBER["rotate"]] == 90)[0])
+    setting = int(np.flatnonzero(space.magnitudes[numbers()["rotate"]] == 90)[0])
     images = torch.from_numpy(drawn_images(3))
     assert torch.equal(apply_operation(images, "rotate", setting, space), torch.rot90(images, 1, (1, 2)))
-    assert math.isclose(space.magnitudes[NUMBER["rotate"], setting + 1], -90)
+    assert math.isclose(space.magnitudes[numbers()["rotate"], setting + 1], -90)
     assert torch.equal(apply_operation(images, "rotate", setting + 1, space), torch.rot90(images, -1, (1, 2)))

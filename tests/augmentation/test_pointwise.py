@@ -5,8 +5,10 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from bench.augmentation.operations import MAGNITUDES, NUMBER, make_space
+from bench.augmentation.operations import OPERATIONS, numbers
 from bench.augmentation.pointwise import luma, mix_, smooth, truncate_
+from bench.augmentation.policies import make_space
+from tests.augmentation.reference import DRAWING
 
 
 def test_luma_is_pillows_for_every_colour() -> None:
@@ -18,14 +20,14 @@ def test_luma_is_pillows_for_every_colour() -> None:
         assert np.array_equal(ours.numpy(), np.array(Image.fromarray(colours).convert("L")))
 
 
-@pytest.mark.parametrize("policy", MAGNITUDES)
+@pytest.mark.parametrize("policy", DRAWING)
 def test_blend_is_pillows_for_every_pair_of_values_and_factor(policy: str) -> None:
     space = make_space(policy, 32, 32)
     degenerate, value = (np.broadcast_to(v, (256, 256)).astype(np.uint8) for v in np.ogrid[:256, :256])
     for setting in range(2 * space.bins):
-        magnitude = float(space.magnitudes[NUMBER["color"], setting])
+        magnitude = float(space.magnitudes[numbers()["color"], setting])
         theirs = Image.blend(Image.fromarray(degenerate), Image.fromarray(value), 1.0 + magnitude)
-        factor = torch.from_numpy(space.factors[NUMBER["color"], setting : setting + 1])
+        factor = torch.tensor([OPERATIONS["color"].parameter(magnitude, 32, 32)])
         mixed = mix_(torch.from_numpy(value).float(), torch.from_numpy(degenerate).float(), factor)
         ours = truncate_(torch.empty(256, 256, dtype=torch.uint8), mixed)
         assert np.array_equal(ours.numpy(), np.array(theirs)), magnitude

@@ -11,9 +11,9 @@ from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import autoaugment
 
-from bench.augmentation.operations import NUMBER, OPERATIONS, SIGNED, make_space
+from bench.augmentation.operations import OPERATIONS, numbers
 from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import AUTO_AUGMENT, IDENTITY
+from bench.augmentation.policies import AUTO_AUGMENT, make_space
 from tests.augmentation.reference import THEIR_NAMES, recipe
 
 N = 40_000
@@ -46,13 +46,13 @@ def test_crops_and_flips_are_uniform_and_independent() -> None:
 
 def test_trivial_augment_draws_operation_bin_and_sign_uniformly() -> None:
     (stage,) = plan_of("trivial_augment_wide").stages
-    drawn = np.array([NUMBER[name] for name in OPERATIONS if name != "invert"])
+    drawn = np.array([number for name, number in numbers().items() if name != "invert"])
     place = np.searchsorted(drawn, stage.operation)
     assert np.array_equal(drawn[place], stage.operation)
     assert is_uniform(place, 14)
     bins, sign = stage.setting // 2, stage.setting % 2
     assert is_uniform(bins, 31)
-    signed = np.array([name in SIGNED for name in OPERATIONS])[stage.operation]
+    signed = np.array([row.signed for row in OPERATIONS.values()])[stage.operation]
     assert not sign[~signed].any()
     assert is_uniform(sign[signed], 2)
     assert stats.chi2_contingency(np.histogram2d(place, bins, bins=[14, 31])[0]).pvalue > LEAST_P
@@ -86,12 +86,12 @@ def their_draws(policy: torch.nn.Module, count: int, monkeypatch: pytest.MonkeyP
 
 def our_draws(plan: Plan, policy: str) -> list[Pairs]:
     """Return the same of a plan, identities that AutoAugment's chance left in its place dropped."""
-    space = make_space(policy, 32, 32)
+    space, names = make_space(policy, 32, 32), list(OPERATIONS)
     result: list[Pairs] = []
     for sample in range(len(plan.top)):
         pairs = [(int(stage.operation[sample]), int(stage.setting[sample])) for stage in plan.stages]
-        kept = [pair for pair in pairs if policy != "auto_augment" or pair[0] != IDENTITY]
-        result.append(tuple((THEIR_NAMES[OPERATIONS[o]], float(space.magnitudes[o, s]) + 0.0) for o, s in kept))
+        kept = [pair for pair in pairs if policy != "auto_augment" or names[pair[0]] != "identity"]
+        result.append(tuple((THEIR_NAMES[names[o]], float(space.magnitudes[o, s]) + 0.0) for o, s in kept))
     return result
 
 
