@@ -65,6 +65,11 @@ BY_HAND: dict[str, tuple[list[str], int]] = {
         ],
         3 * IMAGES * sum(macs(size) for size in (16, 16, 16, 20, 24, 28, 32, 32)),
     ),
+    # Three steps end before 0.3 of eight, three more before 0.75.
+    "sizes of the data path": (
+        ["max_duration=8ba", "augmentation.sizes=[[0.3, 16], [0.75, 24], [1.0, 32]]"],
+        3 * IMAGES * sum(macs(size) for size in (16, 16, 16, 24, 24, 24, 32, 32)),
+    ),
     "colout": (["algorithms.colout={p_row: 0.25, p_col: 0.25}"], 3 * STEPS * IMAGES * macs(24)),
     "sam": (["algorithms.sam={}", "precision=fp32"], 2 * 3 * STEPS * IMAGES * macs(32)),
     # Steps 3 and 6 of 8 go twice.
@@ -115,6 +120,14 @@ PLANNED: dict[str, list[str]] = {
         "algorithms.colout={p_row: 0.2}",
         "algorithms.selective_backprop={start: 0.1, end: 1.0, keep: 0.4, interrupt: 3}",
         "max_duration=9ba",
+    ],
+    "sizes": ["augmentation.sizes=[[0.15, 20], [0.5, 24], [1.0, 32]]", "max_duration=1.75ep"],
+    "sizes and more": [
+        "augmentation.sizes=[[0.4, 16], [1.0, 32]]",
+        "algorithms.sam={interval: 2}",
+        "algorithms.colout={}",
+        "precision=fp32",
+        "max_duration=7ba",
     ],
     "surgery": ["algorithms.blurpool={}", "algorithms.squeeze_excite={min_channels: 32}", "max_duration=1ba"],
 }

@@ -195,6 +195,17 @@ def test_small_images_buy_more_batches() -> None:
     assert batches > 1.5 * bought()
 
 
+def test_sizes_of_the_data_path_are_paid_for_step_by_step() -> None:
+    batches = bought("augmentation.sizes=[[0.5, 16], [1.0, 32]]")
+    convolutions, linear = GOLDEN["resnet_20"].macs - 6400, 6400
+
+    def cost(number: int) -> int:
+        small = -(-number // 2)
+        return BATCH * (small * (convolutions // 4 + linear) + (number - small) * (convolutions + linear))
+
+    assert cost(batches) <= LIMIT < cost(batches + 1)
+
+
 def test_layers_that_algorithms_add_are_paid_for() -> None:
     spec = load_spec(YAMLS / "resnet_20.yaml", ["algorithms.squeeze_excite={min_channels: 16}"])
     macs = forward_macs(spec)
