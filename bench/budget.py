@@ -38,8 +38,6 @@ FLOP_UNITS = {"GFLOP": 10**9, "TFLOP": 10**12, "PFLOP": 10**15, "EFLOP": 10**18}
 FORMS = "training compute such as '0.1 PFLOP' (GFLOP, TFLOP, PFLOP, EFLOP), or epochs such as '10ep'"
 # The duration of a spec that is validated before its budget has become one.
 PLACEHOLDER = "1ep"
-GOLDEN_CLASSES = 100
-GOLDEN_SIZE = (32, 32)
 
 
 @dataclass(frozen=True)
@@ -208,16 +206,13 @@ def data_sizes(spec: RunSpec) -> Sizes:
     Raises BadInput for a data set that is neither there nor registered.
     """
     # Imported here: numpy is not needed to read the specs that have no budget.
-    from bench.data import prepare
     from bench.data.datasets import DATASETS, data_root, find_folder
 
     known = DATASETS.get(spec.data.name)
     folder = data_root(spec.data.root) / spec.data.name
     if known and not (folder / "train_images.npy").is_file():
-        drawn = prepare.Sizes()
-        train, test = known.train or drawn.train, known.test or drawn.test
-        held = train // 10 if spec.data.split == "tuning" else 0
-        return Sizes(train - held, held or test, (3, 32, 32), known.classes)
+        held = known.train // 10 if spec.data.split == "tuning" else 0
+        return Sizes(known.train - held, held or known.test, known.image, known.classes)
     return read_sizes(find_folder(spec.data.name, data_root(spec.data.root)), spec, known.classes if known else None)
 
 
@@ -237,7 +232,9 @@ def read_sizes(folder: Path, spec: RunSpec, classes: int | None) -> Sizes:
 
 def image_size(spec: RunSpec) -> Size:
     """Return the height and width of a spec's images; those of the golden figures need no look at the data."""
-    return GOLDEN_SIZE if is_golden(spec) else data_sizes(spec).image[1:]
+    from bench.zoo.counting.reference import IMAGE
+
+    return IMAGE[1:] if is_golden(spec) else data_sizes(spec).image[1:]
 
 
 def forward_macs(spec: RunSpec, size: Size | None = None) -> int:
@@ -247,13 +244,15 @@ def forward_macs(spec: RunSpec, size: Size | None = None) -> int:
     options, a stem or added layers, another number of classes or another size. Raises BadInput for a network that
     cannot be built or counted.
     """
+    from bench.zoo.counting.reference import IMAGE
+
     added = {name: settings for name, settings in spec.algorithms.items() if ALGORITHMS[name].surgery}
-    if is_golden(spec) and size in (None, GOLDEN_SIZE) and not added:
+    if is_golden(spec) and size in (None, IMAGE[1:]) and not added:
         return golden_figures()[spec.model.name].macs
-    sizes = data_sizes(spec)
-    image = (sizes.image[0], *(size or sizes.image[1:]))
-    options = tuple(spec.model.options.items())
-    return count_macs(spec.model.name, spec.model.stem, options, image, sizes.classes, json.dumps(added))
+    data, model = data_sizes(spec), spec.model
+    options = tuple(model.options.items())
+    size = size or data.image[1:]
+    return count_macs(model.name, model.stem, options, data.image, data.classes, size, json.dumps(added))
 
 
 @lru_cache(maxsize=256)
@@ -263,19 +262,21 @@ def count_macs(
     options: tuple[tuple[str, Scalar], ...],
     image: tuple[int, int, int],
     classes: int,
-    added: str = "{}",
+    size: Size,
+    added: str,
 ) -> int:
     """Return the multiply-accumulates of one image, counted on the network; raise BadInput when it cannot be built.
 
-    `added` are the algorithms that add layers, with their settings, as JSON.
+    The network is built for images of shape `image`, and counted at a size (height, width). `added` are the algorithms
+    that add layers, with their settings, as JSON.
     """
     from bench.zoo.build import build_model
     from bench.zoo.counting.cost import CountError, count_cost
 
     try:
-        model = build_model(name, classes, stem=stem, options=dict(options))
+        model = build_model(name, classes, image, stem=stem, options=dict(options))
         operate(model, json.loads(added))
-        return count_cost(model, image).macs
+        return count_cost(model, (image[0], *size)).macs
     except CountError as error:
         raise BadInput(f"model '{name}': its cost cannot be counted: {error}") from None
 
@@ -283,9 +284,12 @@ def count_macs(
 def is_golden(spec: RunSpec) -> bool:
     """Tell whether a spec trains the zoo's own network of that name, on images and classes as the zoo counts them."""
     from bench.data.datasets import DATASETS
+    from bench.zoo.counting.reference import IMAGE, NUM_CLASSES
 
     row, known = MODELS.get(spec.model.name), DATASETS.get(spec.data.name)
-    if row is None or known is None or known.classes != GOLDEN_CLASSES or spec.model.stem is not None:
+    if row is None or known is None or spec.model.stem is not None:
+        return False
+    if (known.image, known.classes) != (IMAGE, NUM_CLASSES):
         return False
     named = spec.model.name in golden_figures()
     return named and all(row.options.get(key) == value for key, value in spec.model.options.items())

@@ -20,10 +20,10 @@ evaluation of an earlier step of its epoch.
 `result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (of the final weights);
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
 params, macs, activations, fingerprint, … (each null where it could not be counted; `uncounted_because` says why)};
-data {name, split, classes, train_samples, eval_samples}; training {epochs, steps, samples, flops (of all passes; null
-where unknown, and `uncounted_because`; older records: 3 forward passes a sample)}; seconds {startup, train, eval,
-checkpoint, other, total}; images_per_second; machine {device, device_name, cpu, cores (that it may use), host_cores,
-world_size, threads, precision, compiled, packages, commit}.
+data {name, split, classes, image (channels, height, width; older records have none), train_samples, eval_samples};
+training {epochs, steps, samples, flops (of all passes; null where unknown, and `uncounted_because`; older records: 3
+forward passes a sample)}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second; machine {device,
+device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision, compiled, packages, commit}.
 
 `failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.datasets import prepare_dataset
+from bench.data.prepare import Sizes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 pytest_plugins = ["tests.generated_runs", "tests.memory_limit"]
@@ -29,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root that holds a small shapes100: 640 training and 211 test images."""
     root = tmp_path_factory.mktemp("data")
-    prepare_shapes100(root / "shapes100", sizes=Sizes(train=640, test=211))
+    prepare_dataset("shapes100", root / "shapes100", sizes=Sizes(train=640, test=211))
     return root
 
 

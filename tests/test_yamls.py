@@ -11,7 +11,8 @@ import pytest
 import bench.engines.composer  # noqa: F401 - before the tests, so that collecting garbage need not look at it
 from bench import train
 from bench.config import YAMLS, load_arms, load_spec
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.datasets import prepare_dataset
+from bench.data.prepare import Sizes
 from bench.spec import recipe_hash
 from bench.util.cli import OK, run_command
 
@@ -24,7 +25,7 @@ SMALL = ["data.name=shapes100", "batch_size=8", "eval_batch_size=10", "max_durat
 @pytest.fixture(scope="module")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    prepare_shapes100(root / "shapes100", sizes=Sizes(train=16, test=10))
+    prepare_dataset("shapes100", root / "shapes100", sizes=Sizes(train=16, test=10))
     return root
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.datasets import DATASETS, ROOT_VARIABLE, Dataset, data_root, load_dataset
+from bench.data.datasets import DATASETS, ROOT_VARIABLE, Dataset, data_root, load_dataset, prepare_dataset
 from bench.data.normalisation import mean_std
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.prepare import Sizes
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
 
@@ -23,6 +23,11 @@ SUMMARY = f"""Prepare, check or show a data set.
 The root is --root, else the environment variable {ROOT_VARIABLE}, else ./data. Data of your own: a folder under
 the root with {{train,test}}_images.npy (uint8 N×H×W×3), {{train,test}}_labels.npy (integers) and classes.txt (one name
 a line)."""
+
+
+def drawn() -> str:
+    """Return the names of the data sets that are drawn by code, of any size."""
+    return " and ".join(name for name, row in DATASETS.items() if row.drawing)
 
 
 def positive(text: str) -> int:
@@ -42,12 +47,12 @@ def seed(text: str) -> int:
 def _prepare_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m bench.data NAME`."""
     parser = make_parser("bench.data", SUMMARY, "python -m bench.data cifar100 --root ~/data")
-    parser.add_argument("name", metavar="NAME", help="cifar100, cifar10, shapes100, or check or show")
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(DATASETS)}, or check or show")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the folder of data sets")
     parser.add_argument("--force", action="store_true", help="make it again, in place of what is there")
-    parser.add_argument("--train", type=positive, metavar="N", help="shapes100: training images (50000)")
-    parser.add_argument("--test", type=positive, metavar="N", help="shapes100: test images (10000)")
-    parser.add_argument("--seed", type=seed, metavar="S", help="shapes100: another draw of the same classes (0)")
+    parser.add_argument("--train", type=positive, metavar="N", help=f"{drawn()}: training images")
+    parser.add_argument("--test", type=positive, metavar="N", help=f"{drawn()}: test images")
+    parser.add_argument("--seed", type=seed, metavar="S", help=f"{drawn()}: another draw of the same classes (0)")
     return parser
 
 
@@ -58,14 +63,11 @@ def prepare(arguments: Sequence[str]) -> int:
         raise unknown("data set", options.name, [*DATASETS, "check", "show"])
     folder = data_root(options.root) / options.name
     chosen = {key: value for key in Sizes._fields if (value := getattr(options, key)) is not None}
-    if options.name == "shapes100":
-        made = prepare_shapes100(
-            folder, sizes=Sizes(**chosen) if chosen or options.force else None, force=options.force
-        )
-    elif chosen:
-        raise BadInput(f"--{next(iter(chosen))} is for shapes100 only; {options.name} has fixed sizes")
-    else:
-        made = DATASETS[options.name].prepare(folder, force=options.force)
+    row = DATASETS[options.name]
+    if chosen and not row.drawing:
+        raise BadInput(f"--{next(iter(chosen))} is for {drawn()} only; {options.name} has fixed sizes")
+    sizes = row.sizes._replace(**chosen) if chosen or (options.force and row.drawing) else None
+    made = prepare_dataset(options.name, folder, sizes=sizes, force=options.force)
     try:
         data = load_dataset(options.name, options.root)
     except BadInput as error:
@@ -89,8 +91,8 @@ def check(arguments: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="a registered data set, or a folder under the root")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the folder of data sets")
     options = parser.parse_args(arguments)
-    known = DATASETS.get(options.name)
-    if known and known.embedded and not (data_root(options.root) / options.name).exists():
+    row = DATASETS.get(options.name)
+    if row and row.drawing and not (data_root(options.root) / options.name).exists():
         raise BadInput(f"{options.name} is not drawn yet: `python -m bench.data {options.name}` does it")
     data = load_dataset(options.name, options.root)
     print(f"{data_root(options.root) / data.name}: {_sizes(data)}")

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -13,7 +14,17 @@ from numpy.typing import NDArray
 from bench.data import shapes100
 from bench.data.layout import CLASSES_FILE, Arrays, Images, Labels, open_arrays, read_classes
 from bench.data.normalisation import Constants, kept_mean_std
-from bench.data.prepare import prepare_cifar, prepare_shapes100, read_record, three_ways
+from bench.data.prepare import (
+    Download,
+    Drawing,
+    Image,
+    Sizes,
+    check_version,
+    prepare_download,
+    prepare_drawn,
+    three_ways,
+    torchvision_parts,
+)
 from bench.util.errors import BadInput, unknown
 
 SplitName = Literal["test", "tuning"]
@@ -54,45 +65,111 @@ class Dataset:
     evaluation: Split
     split_name: SplitName
 
+    @property
+    def image(self) -> Image:
+        """Return the shape (channels, height, width) of an image."""
+        _, height, width, channels = self.train.images.shape
+        return channels, height, width
+
 
 @dataclass(frozen=True)
-class Registered:
-    """What is known of a data set before its files are opened; a size of None may be chosen when it is prepared."""
+class DatasetRow:
+    """All that is known of a data set before its files are opened: a new one is one such row of DATASETS.
 
+    `image` is the shape (channels, height, width); `mean` and `std` (0 to 1) are those of its training images. It is
+    had by one of `download` and `drawing`; one that is drawn needs no network, so `load_dataset` makes it by itself,
+    and `train` and `test` are then what is drawn unless another number is asked for. `check` raises BadInput for
+    arrays that have the right shapes and labels and are yet not this data set.
+    """
+
+    image: Image
     classes: int
     mean: Constants
     std: Constants
-    train: int | None
-    test: int | None
-    # prepare(folder, *, force=False): make the folder unless it is there; return whether it was made.
-    prepare: Callable[..., bool]
-    # Whether load_dataset may make it by itself: it needs no network.
-    embedded: bool = False
+    train: int
+    test: int
+    download: Download | None = None
+    drawing: Drawing | None = None
+    check: Callable[[Path, Arrays], None] = lambda folder, arrays: None
+
+    @property
+    def sizes(self) -> Sizes:
+        """Return how many images there are, or are drawn."""
+        return Sizes(self.train, self.test)
 
 
-def check_cifar(name: str, folder: Path) -> None:
-    """Raise BadInput unless a folder holds the whole CIFAR data set of that name."""
-    classes = DATASETS[name].classes
-    arrays = open_arrays(folder, classes)
-    _check_sizes(name, folder, arrays)
-    _class_names(name, folder)
+def check_balance(folder: Path, arrays: Arrays) -> None:
+    """Raise BadInput unless every class has as many images as any other, in each part."""
+    for part, labels in (("train", arrays.train_labels), ("test", arrays.test_labels)):
+        counts = np.bincount(labels)
+        if counts.min() != counts.max():
+            raise BadInput(
+                f"{folder / f'{part}_labels.npy'} has {counts.min():,} to {counts.max():,} images of a class; "
+                "this data set has as many of each"
+            )
 
 
-def _prepare_cifar10(folder: Path, *, force: bool = False) -> bool:
-    """Download and convert CIFAR-10 unless the folder is there."""
-    return prepare_cifar(folder, lambda made: check_cifar("cifar10", made), force=force)
-
-
-def _prepare_cifar100(folder: Path, *, force: bool = False) -> bool:
-    """Download and convert CIFAR-100 unless the folder is there."""
-    return prepare_cifar(folder, lambda made: check_cifar("cifar100", made), force=force)
-
-
-DATASETS: dict[str, Registered] = {
-    "cifar100": Registered(100, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761), 50_000, 10_000, _prepare_cifar100),
-    "cifar10": Registered(10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616), 50_000, 10_000, _prepare_cifar10),
-    "shapes100": Registered(100, shapes100.MEAN, shapes100.STD, None, None, prepare_shapes100, embedded=True),
+DATASETS: dict[str, DatasetRow] = {
+    "cifar100": DatasetRow(
+        (3, 32, 32),
+        100,
+        (0.5071, 0.4867, 0.4408),
+        (0.2675, 0.2565, 0.2761),
+        50_000,
+        10_000,
+        download=partial(torchvision_parts, "CIFAR100"),
+        check=check_balance,
+    ),
+    "cifar10": DatasetRow(
+        (3, 32, 32),
+        10,
+        (0.4914, 0.4822, 0.4465),
+        (0.2470, 0.2435, 0.2616),
+        50_000,
+        10_000,
+        download=partial(torchvision_parts, "CIFAR10"),
+        check=check_balance,
+    ),
+    "shapes100": DatasetRow(
+        (3, shapes100.SIDE, shapes100.SIDE),
+        len(shapes100.CLASSES),
+        shapes100.MEAN,
+        shapes100.STD,
+        50_000,
+        10_000,
+        drawing=Drawing(shapes100.batches, shapes100.CLASSES, shapes100.VERSION, "about 10 s for 60,000"),
+    ),
 }
+
+
+def prepare_dataset(name: str, folder: Path, *, sizes: Sizes | None = None, force: bool = False) -> bool:
+    """Make the folder of a registered data set unless it is there; return whether it was made.
+
+    `sizes` is for a data set that is drawn. Raises BadInput if it cannot be made, or is there with other sizes.
+    """
+    row = DATASETS[name]
+    if row.drawing:
+        return prepare_drawn(name, row.drawing, row.image, row.sizes, folder, sizes=sizes, force=force)
+    assert row.download is not None, f"the row of '{name}' says neither how it is downloaded nor how it is drawn"
+    return prepare_download(name, row.download, folder, lambda made: check_files(name, made), force=force)
+
+
+def check_files(name: str, folder: Path) -> Arrays:
+    """Return the arrays of a registered data set's folder; raise BadInput unless they are that data set."""
+    row = DATASETS[name]
+    arrays = open_arrays(folder, row.classes)
+    for part, images, count in (("train", arrays.train_images, row.train), ("test", arrays.test_images, row.test)):
+        allowed = (len(images) if row.drawing else count, *row.image[1:], row.image[0])
+        if images.shape != allowed:
+            raise BadInput(
+                f"{folder / f'{part}_images.npy'} has the shape {images.shape}; {name} has {allowed}. "
+                "A part of it, or a changed one, must have a name of its own"
+            )
+    class_names(name, folder)
+    if row.drawing:
+        check_version(name, row.drawing, folder)
+    row.check(folder, arrays)
+    return arrays
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -110,26 +187,26 @@ def names_under(root: Path) -> list[str]:
 
 
 def find_folder(name: str, root: Path) -> Path:
-    """Return the folder of a data set, making it first if it is the embedded one; raise BadInput if there is none."""
+    """Return the folder of a data set, drawing it first if it is drawn by code; raise BadInput if there is none."""
     folder = root / name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
         raise BadInput(f"data set '{name}': allowed are letters, digits and _ . + - (a folder directly under {root})")
-    embedded = name in DATASETS and DATASETS[name].embedded
+    drawn = name in DATASETS and DATASETS[name].drawing is not None
     # An empty folder under a name that can be downloaded gets the same advice as none.
-    if folder.is_dir() and (name not in DATASETS or embedded or any(folder.iterdir())):
+    if folder.is_dir() and (name not in DATASETS or drawn or any(folder.iterdir())):
         return folder
     if name not in DATASETS:
         raise BadInput(
             f"{unknown('data set', name, names_under(root))} Data of your own go into {folder}/ as "
             "{train,test}_{images,labels}.npy and classes.txt."
         )
-    if not embedded:
+    if not drawn:
         raise BadInput(f"data set '{name}' is not in {folder}. {three_ways(name, folder)}")
-    DATASETS[name].prepare(folder)
+    prepare_dataset(name, folder)
     return folder
 
 
-def _class_names(name: str, folder: Path) -> tuple[str, ...]:
+def class_names(name: str, folder: Path) -> tuple[str, ...]:
     """Return the names of the classes; of a data set with a known count also made up, if there is no classes.txt."""
     path = folder / CLASSES_FILE
     if name not in DATASETS:
@@ -141,28 +218,6 @@ def _class_names(name: str, folder: Path) -> tuple[str, ...]:
     if len(names) != count:
         raise BadInput(f"{path} names {len(names)} classes; {name} has {count}")
     return names
-
-
-def _check_sizes(name: str, folder: Path, arrays: Arrays) -> None:
-    """Raise BadInput unless a registered data set has 32×32 images, and as many as it is known to have."""
-    known = DATASETS[name]
-    for part, images, size in (("train", arrays.train_images, known.train), ("test", arrays.test_images, known.test)):
-        allowed = (size or len(images), 32, 32, 3)
-        if images.shape != allowed:
-            raise BadInput(
-                f"{folder / f'{part}_images.npy'} has the shape {images.shape}; {name} has {allowed}. "
-                "A part of it, or a changed one, must have a name of its own"
-            )
-
-
-def _check_version(folder: Path) -> None:
-    """Raise BadInput if the embedded data set was drawn by another version of the code."""
-    version = read_record(folder).get("version", shapes100.VERSION)
-    if version != shapes100.VERSION:
-        raise BadInput(
-            f"{folder} was drawn by version {version}, this is version {shapes100.VERSION}; "
-            "`python -m bench.data shapes100 --force` draws it again"
-        )
 
 
 def tuning_indices(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -203,21 +258,15 @@ def load_dataset(name: str, root: str | Path | None = None, split: SplitName = "
     """Return a data set by name, checked: registered, or a folder of the user's own in the same layout under `root`.
 
     `root` None means BENCH_DATA, else ./data. `split` says what is evaluated: "test", the whole test set, or "tuning",
-    a tenth of the training images, which are then not trained on. shapes100 is drawn at the first use; any number of
-    processes may call this at once. Raises BadInput for a name or file that cannot be used.
+    a tenth of the training images, which are then not trained on. What is drawn by code is drawn at the first
+    use; any number of processes may call this at once. Raises BadInput for a name or file that cannot be used.
     """
     if split not in get_args(SplitName):
         raise unknown("split", split, get_args(SplitName))
     folder = find_folder(name, data_root(root))
-    known = DATASETS.get(name)
-    classes = _class_names(name, folder)
-    arrays = open_arrays(folder, len(classes))
-    if known:
-        _check_sizes(name, folder, arrays)
-        mean, std = known.mean, known.std
-    else:
-        mean, std = kept_mean_std(folder, arrays.train_images)
-    if name == "shapes100":
-        _check_version(folder)
+    row = DATASETS.get(name)
+    classes = class_names(name, folder)
+    arrays = check_files(name, folder) if row else open_arrays(folder, len(classes))
+    mean, std = (row.mean, row.std) if row else kept_mean_std(folder, arrays.train_images)
     train, evaluation = _splits(folder, arrays, split)
     return Dataset(name, classes, mean, std, train, evaluation, split)

@@ -1,4 +1,4 @@
-"""Make a data set's folder: drawn (`shapes100`) or downloaded (`cifar10`, `cifar100`), whole or not at all.
+"""Make a data set's folder: drawn by code or downloaded, whole or not at all.
 
 Processes that start at once make it once, and one that is stopped leaves nothing that could pass for a data set.
 """
@@ -8,7 +8,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,37 +18,50 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from bench.data import shapes100
 from bench.data.folders import make_folder
 from bench.data.layout import CLASSES_FILE, PARTS
 from bench.data.normalisation import NORMALISATION_FILE
 from bench.util.errors import BadInput
 
-SHAPES100_FILE = "shapes100.json"
 LAYOUT_FILES = {f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")} | {
     CLASSES_FILE,
     NORMALISATION_FILE,
-    SHAPES100_FILE,
 }
+Image = tuple[int, int, int]
 
 
 class Sizes(NamedTuple):
-    """How many images of shapes100 are drawn, and from which seed."""
+    """How many images of a data set there are; of one that is drawn by code also from which seed."""
 
-    train: int = 50_000
-    test: int = 10_000
+    train: int
+    test: int
     seed: int = 0
 
 
 class ImageSet(Protocol):
-    """What is used of a torchvision data set: bytes N×32×32×3, N integer targets, the names of the classes."""
+    """What is used of a downloaded part: bytes N×H×W×3, N integer targets, the names of the classes."""
 
     data: NDArray[np.uint8]
     targets: list[int]
     classes: list[str]
 
 
-Fetch = Callable[[str, Path], tuple[ImageSet, ImageSet]]
+# Download into a folder, which is removed afterwards, and return the training and the test part.
+Download = Callable[[Path], tuple[ImageSet, ImageSet]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a data set is drawn by code: nothing is downloaded, any number of images can be had.
+
+    `batches(part, count, seed)` yields the first `count` images (uint8 n×H×W×3) and labels (uint8 n) of a part, some at
+    a time. `version` changes whenever a pixel does; `pace` says how long it takes.
+    """
+
+    batches: Callable[[str, int, int], Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]]
+    classes: tuple[str, ...]
+    version: int
+    pace: str = ""
 
 
 def three_ways(name: str, folder: Path) -> str:
@@ -65,28 +79,34 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def write_shapes100(folder: Path, sizes: Sizes) -> None:
+def draw_parts(name: str, drawing: Drawing, image: Image, sizes: Sizes, folder: Path) -> None:
     """Draw the training and test images into a folder, batch by batch, with a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import Progress
 
+    channels, height, width = image
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("drawing shapes100", total=sizes.train + sizes.test)
+        task = progress.add_task(f"drawing {name}", total=sizes.train + sizes.test)
         for part in PARTS:
             labels: list[NDArray[np.uint8]] = []
             count = getattr(sizes, part)
             with (folder / f"{part}_images.npy").open("wb") as file:
-                shape = (count, shapes100.SIDE, shapes100.SIDE, 3)
+                shape = (count, height, width, channels)
                 npy.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-                for images, drawn in shapes100.batches(part, count, sizes.seed):
+                for images, drawn in drawing.batches(part, count, sizes.seed):
                     file.write(images.tobytes())
                     labels.append(drawn)
                     progress.advance(task, len(drawn))
             np.save(folder / f"{part}_labels.npy", np.concatenate(labels))
-    write_classes(folder, shapes100.CLASSES)
-    record = {"version": shapes100.VERSION, **sizes._asdict()}
-    (folder / SHAPES100_FILE).write_text(json.dumps(record) + "\n", encoding="utf-8")
+    write_classes(folder, drawing.classes)
+    record = {"version": drawing.version, **sizes._asdict()}
+    (folder / record_file(name)).write_text(json.dumps(record) + "\n", encoding="utf-8")
+
+
+def record_file(name: str) -> str:
+    """Return the name of the file that says how a folder was drawn."""
+    return f"{name}.json"
 
 
 def write_classes(folder: Path, names: tuple[str, ...]) -> None:
@@ -94,30 +114,33 @@ def write_classes(folder: Path, names: tuple[str, ...]) -> None:
     (folder / CLASSES_FILE).write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
 
 
-def prepare_shapes100(folder: Path, *, sizes: Sizes | None = None, force: bool = False) -> bool:
-    """Draw shapes100 into a folder unless it is there; return whether it was drawn.
+def prepare_drawn(
+    name: str, drawing: Drawing, image: Image, usual: Sizes, folder: Path, *, sizes: Sizes | None, force: bool
+) -> bool:
+    """Draw a data set into a folder unless it is there; return whether it was drawn.
 
-    Without `sizes` whatever is there will do. Raises BadInput if what is there has other sizes or another seed.
+    Without `sizes` whatever is there will do, and `usual` is drawn. Raises BadInput if what is there has other sizes or
+    another seed than those asked for.
     """
-    wanted = sizes or Sizes()
+    wanted = sizes or usual
     started = time.monotonic()
     if force or not folder.exists():
-        say(
-            f"shapes100 is drawn into {folder} ({wanted.train:,} + {wanted.test:,} images, once; about 10 s for 60,000)"
-        )
-    if make_folder(folder, lambda made: write_shapes100(made, wanted), own=LAYOUT_FILES, force=force):
-        say(f"shapes100 was drawn in {time.monotonic() - started:.0f} s")
+        counts = f"{wanted.train:,} + {wanted.test:,} images, once"
+        say(f"{name} is drawn into {folder} ({counts}{f'; {drawing.pace}' if drawing.pace else ''})")
+    own = {*LAYOUT_FILES, record_file(name)}
+    if make_folder(folder, lambda made: draw_parts(name, drawing, image, wanted, made), own=own, force=force):
+        say(f"{name} was drawn in {time.monotonic() - started:.0f} s")
         return True
-    found = read_record(folder)
-    if sizes is not None and found and found != {"version": shapes100.VERSION, **sizes._asdict()}:
+    found = read_record(name, folder)
+    if sizes is not None and found and found != {"version": drawing.version, **sizes._asdict()}:
         said = ", ".join(f"{key} {value}" for key, value in found.items())
         raise BadInput(f"{folder} was drawn with {said}; add --force to draw it again")
     return False
 
 
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return what shapes100.json says of how a folder was drawn; empty if it has none."""
-    path = folder / SHAPES100_FILE
+def read_record(name: str, folder: Path) -> dict[str, Any]:
+    """Return what a folder's record says of how it was drawn; empty if it has none."""
+    path = folder / record_file(name)
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -125,46 +148,55 @@ def read_record(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         record = None
     if not isinstance(record, dict):
-        raise BadInput(f"{path} is damaged; `python -m bench.data shapes100 --force` draws the data set again")
+        raise BadInput(f"{path} is damaged; `python -m bench.data {name} --force` draws the data set again")
     return record
 
 
-def fetch_torchvision(name: str, folder: Path) -> tuple[ImageSet, ImageSet]:
-    """Download a CIFAR data set into a folder by torchvision's downloader; return its training and test part."""
+def check_version(name: str, drawing: Drawing, folder: Path) -> None:
+    """Raise BadInput if a folder was drawn by another version of the code."""
+    version = read_record(name, folder).get("version", drawing.version)
+    if version != drawing.version:
+        raise BadInput(
+            f"{folder} was drawn by version {version}, this is version {drawing.version}; "
+            f"`python -m bench.data {name} --force` draws it again"
+        )
+
+
+def torchvision_parts(kind: str, folder: Path) -> tuple[ImageSet, ImageSet]:
+    """Download one of torchvision's data sets into a folder by its own downloader; return its two parts."""
     from torchvision import datasets
 
-    kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
-    return kind(folder, train=True, download=True), kind(folder, train=False, download=True)
+    source = getattr(datasets, kind)
+    return source(folder, train=True, download=True), source(folder, train=False, download=True)
 
 
-def write_cifar(name: str, folder: Path, fetch: Fetch, hint: str) -> None:
-    """Write what `fetch` returns in the layout; raise BadInput with the hint if it cannot be had."""
-    download = folder / "download"
-    download.mkdir()
+def download_parts(name: str, download: Download, folder: Path, hint: str) -> None:
+    """Write what is downloaded in the layout; raise BadInput with the hint if it cannot be had."""
+    temporary = folder / "download"
+    temporary.mkdir()
     try:
-        sources = fetch(name, download)
+        sources = download(temporary)
     except (OSError, RuntimeError, HTTPException) as error:
         raise BadInput(f"{name} could not be downloaded: {error}. {hint}") from None
     for part, source in zip(PARTS, sources, strict=True):
         np.save(folder / f"{part}_images.npy", np.ascontiguousarray(source.data, dtype=np.uint8))
         np.save(folder / f"{part}_labels.npy", np.asarray(source.targets, dtype=np.uint8))
         write_classes(folder, tuple(source.classes))
-    shutil.rmtree(download)
+    shutil.rmtree(temporary)
 
 
-def prepare_cifar(
-    folder: Path, check: Callable[[Path], object], *, fetch: Fetch = fetch_torchvision, force: bool = False
+def prepare_download(
+    name: str, download: Download, folder: Path, check: Callable[[Path], object], *, force: bool
 ) -> bool:
-    """Download and convert the data set that the folder is named after unless it is there; return whether it was made.
+    """Download and convert a data set unless its folder is there; return whether it was made.
 
     `check(temporary)` raises BadInput if what was converted is not right. Raises BadInput with the three ways to go on
     if it cannot be downloaded.
     """
-    name = folder.name
 
     def write(temporary: Path) -> None:
         """Download, convert and check."""
-        write_cifar(name, temporary, fetch, three_ways(name, folder))
+        download_parts(name, download, temporary, three_ways(name, folder))
         check(temporary)
 
     return make_folder(folder, write, own=LAYOUT_FILES, force=force)

@@ -48,7 +48,7 @@ from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
 from bench.environment import usable_cores
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec
-from bench.zoo.build import build_model, find_model
+from bench.zoo.build import build_declared, find_model
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,6 @@ def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[Tr
     return train, EvalLoader(dataset, batch_size=spec.eval_batch_size, **shared)
 
 
-def image_shape(dataset: Dataset) -> tuple[int, int, int]:
-    """Return the (channels, height, width) of the data set's images."""
-    _, height, width, channels = dataset.train.images.shape
-    return channels, height, width
-
-
 def whole(batch: Any, _: int | float) -> list[Any]:
     """Return a batch as the one piece that it is forwarded in: micro-batches are never asked for."""
     return [batch]
@@ -134,8 +128,7 @@ def build_trainer(
     """Return Composer's Trainer for the spec, ready to fit."""
     reproducibility.seed_all(spec.seed)
     train, evaluation = build_loaders(spec, dataset, machine)
-    module = build_model(spec.model.name, len(dataset.classes), stem=spec.model.stem, options=spec.model.options)
-    model = Classifier(module)
+    model = Classifier(build_declared(spec.model, dataset))
     seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
     return Trainer(
@@ -180,7 +173,7 @@ def fit(
     machine = find_machine(spec)
     first = machine.shard.rank == 0
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
-    cost = CostCallback(image_shape(dataset), spec.algorithms, clock)
+    cost = CostCallback(dataset.image, spec.algorithms, clock)
     identity = identify(spec, machine.shard.world_size)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     callbacks = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *watchers]
@@ -226,7 +219,7 @@ def fit(
 def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Machine) -> bool:
     """Compile the run's network, or say on rank 0 why it cannot be; return whether it is compiled."""
     samples, channels_last = spec.batch_size // machine.shard.world_size, "channels_last" in spec.algorithms
-    images = trial_batch(image_shape(dataset), samples, machine.torch_device, channels_last)
+    images = trial_batch(dataset.image, samples, machine.torch_device, channels_last)
     model = unwrap_model(trainer.state.model)
     assert isinstance(model, Classifier)
     return compile_network(model.module, images, spec.precision, say if machine.shard.rank == 0 else silent)

@@ -10,8 +10,9 @@ import socket
 from importlib.util import find_spec
 from pathlib import Path
 
-from algorithms.registry import ALGORITHMS, check_network, check_process_batch
+from algorithms.registry import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
+from bench.engines.model_check import check_model, check_sizes
 from bench.engines.wandb_login import check_wandb
 from bench.schedule import shares
 from bench.spec import RunSpec
@@ -98,27 +99,3 @@ def require(module: str, requirement: str, use: str) -> None:
     """Refuse a use of a module that is not installed, with the command that installs the requirement."""
     if find_spec(module) is None:
         raise BadInput(f"{use} needs the package '{module}', which is not installed: pip install '{requirement}'")
-
-
-def check_sizes(spec: RunSpec, dataset: Dataset) -> None:
-    """Refuse progressive sizes above the images' own, and in a run whose steps are not known beforehand."""
-    sizes = spec.augmentation.sizes or ()
-    if sizes and spec.max_duration.seconds is not None:
-        raise BadInput("key 'augmentation.sizes': shares of the steps need a max_duration in ep, ba or sp")
-    shape = dataset.train.images.shape[1:3]
-    if any(size > min(shape) for _, size in sizes):
-        raise BadInput(f"key 'augmentation.sizes': {dataset.name} has only {shape[0]}×{shape[1]} pixels")
-
-
-def check_model(spec: RunSpec, dataset: Dataset) -> None:
-    """Refuse a model that cannot be built as declared, and parts of the recipe that have nothing to work on in it."""
-    from algorithms.muon import hidden_matrices
-    from bench.engines.fast_import import import_composer
-    from bench.zoo.build import build_model
-
-    model = build_model(spec.model.name, len(dataset.classes), stem=spec.model.stem, options=spec.model.options)
-    if spec.optimizer.name == "muon" and not hidden_matrices(model):
-        raise BadInput("key 'optimizer.name': 'muon' is for convolution filters and hidden matrices; there are none")
-    if any(ALGORITHMS[name].check for name in spec.algorithms):
-        import_composer()
-        check_network(spec.algorithms, model)

@@ -46,6 +46,7 @@ def make_result(
             "name": spec.data.name,
             "split": spec.data.split,
             "classes": len(dataset.classes),
+            "image": list(dataset.image),
             "train_samples": len(dataset.train),
             "eval_samples": len(dataset.evaluation),
         },

@@ -76,7 +76,7 @@ def common_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Side:
     Of the recipe's algorithms it has label smoothing, MixUp and the clipping of the gradient's norm.
     The batches that its workers have made between its turns are trained on untimed.
     """
-    network = fresh_network(spec, len(dataset.classes), device, channels_last=False)
+    network = fresh_network(spec, dataset, device, channels_last=False)
     optimizer, chosen = common_optimizer(network, spec), spec.algorithms
     loader = DataLoader(PilImages(dataset), spec.batch_size, shuffle=True, num_workers=WORKERS, drop_last=True)
     batches = endless(loader)

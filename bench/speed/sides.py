@@ -13,7 +13,7 @@ from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.optim import build_optimizer
 from bench.engines.precision import autocast, dtype_of
 from bench.spec import RunSpec
-from bench.zoo.build import build_model
+from bench.zoo.build import build_declared
 
 # Trains a number of steps and returns the seconds that they took.
 Side = Callable[[int], float]
@@ -49,9 +49,9 @@ def timed(step: Callable[[], object], device: torch.device) -> Side:
     return side
 
 
-def fresh_network(spec: RunSpec, classes: int, device: torch.device, *, channels_last: bool) -> nn.Module:
-    """Return the spec's network in training mode on a device, in a memory format."""
-    network = build_model(spec.model.name, classes, stem=spec.model.stem, options=spec.model.options).to(device).train()
+def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, channels_last: bool) -> nn.Module:
+    """Return the spec's network for a data set in training mode on a device, in a memory format."""
+    network = build_declared(spec.model, dataset).to(device).train()
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
 
 
@@ -61,11 +61,10 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: 
     Raises DoesNotCompile, having said why, for a network that is to be compiled and cannot be.
     """
     channels_last = "channels_last" in spec.algorithms
-    network = fresh_network(spec, len(dataset.classes), device, channels_last=channels_last)
+    network = fresh_network(spec, dataset, device, channels_last=channels_last)
     if device.type == "cpu" and spec.precision == "amp_bf16":
         keep_float32(network)
-    _, height, width, channels = dataset.train.images.shape
-    images = trial_batch((channels, height, width), spec.batch_size, device, channels_last).normal_()
+    images = trial_batch(dataset.image, spec.batch_size, device, channels_last).normal_()
     if compiled and not compile_network(network, images, spec.precision, print):
         raise DoesNotCompile(spec.model.name)
     optimizer = build_optimizer(network, spec.optimizer, fused=True)

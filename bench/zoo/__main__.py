@@ -64,7 +64,8 @@ def clock(names: Sequence[str], stem: str | None) -> tuple[dict[str, float], str
     import torch
 
     from bench.zoo.build import build_model
-    from bench.zoo.counting.measure import NUM_CLASSES, describe_device, forward_backward_ms
+    from bench.zoo.counting.measure import describe_device, forward_backward_ms
+    from bench.zoo.counting.reference import NUM_CLASSES
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     times = {}

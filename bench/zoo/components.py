@@ -18,12 +18,12 @@ from torch import nn
 
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.zoo.build import build_model
+from bench.zoo.counting.reference import IMAGE, NUM_CLASSES
 
 PATH = Path(__file__).with_suffix(".json")
 # The networks that the table puts side by side.
 COMPARED = ("convnext_tiny", "improved_resnet20_convnext")
 EXAMPLE = "python -m bench.zoo.components --update"
-CLASSES, IMAGE = 100, (1, 3, 32, 32)
 WEIGHTED = (nn.Conv2d, nn.Conv1d, nn.Linear)
 PLAIN_NAMES = {"BatchNorm2d": "BatchNorm", "LayerNorm2d": "LayerNorm", "GELUTanh": "GELU"}
 Facts = dict[str, str]
@@ -40,7 +40,7 @@ def run_order(model: nn.Module, modules: Sequence[nn.Module]) -> list[nn.Module]
     hooks = [module.register_forward_hook(lambda inner, _inputs, _output: called.append(inner)) for module in modules]
     try:
         with torch.no_grad():
-            model.eval()(torch.zeros(IMAGE))
+            model.eval()(torch.zeros(1, *IMAGE))
     finally:
         for hook in hooks:
             hook.remove()
@@ -136,7 +136,7 @@ def describe_kernels(layers: Sequence[nn.Module]) -> str:
 
 def describe(name: str) -> Facts:
     """Return what a model of the zoo is made of, in words; its second block stands for all."""
-    model = build_model(name, CLASSES)
+    model = build_model(name, NUM_CLASSES)
     blocks = find_blocks(model)
     block = blocks[min(1, len(blocks) - 1)]
     inside = {leaf for each in blocks for leaf in leaves(each)}

@@ -1,7 +1,7 @@
-"""MLP-Mixer (Tolstikhin et al., NeurIPS 2021, figure 1 and section 2) at 32 px.
+"""MLP-Mixer (Tolstikhin et al., NeurIPS 2021, figure 1 and section 2) for small images.
 
-Patches of 4 (64 tokens), 8 layers, pre-norm, GELU; token-mixing MLP of 2·dim hidden units, channel-mixing MLP of
-4·dim; LayerNorm, mean over tokens, linear head. No position embedding: the token-mixing weights know the places.
+Patches of 4 (64 tokens at 32 px), 8 layers, pre-norm, GELU; token-mixing MLP of 2·dim hidden units, channel-mixing
+MLP of 4·dim; LayerNorm, mean over tokens, linear head. No position embedding: the token-mixing weights know the places.
 
 Initialisation: LeCun normal with zero biases, as in the authors' code. Their head starts at zero, which would leave
 every other gradient exactly zero at the first step; here it is drawn from a truncated N(0, 0.02²).
@@ -10,12 +10,12 @@ every other gradient exactly zero at the first step; here it is drawn from a tru
 import torch
 from torch import nn
 
+from bench.data.prepare import Image
 from bench.zoo.blocks import check_range
 from bench.zoo.initialise import lecun_normal, truncated_normal
+from bench.zoo.sizes import SizeError, size_text
 
-IMAGE = 32
 PATCH = 4
-TOKENS = (IMAGE // PATCH) ** 2
 DEPTH = 8
 
 
@@ -27,11 +27,11 @@ def mlp(width: int, hidden: int) -> nn.Sequential:
 class MixerLayer(nn.Module):
     """Mix tokens, then channels, of N×tokens×dim (equation 1); each MLP is pre-normed and has a residual."""
 
-    def __init__(self, dim: int) -> None:
-        """Take the width of a token."""
+    def __init__(self, tokens: int, dim: int) -> None:
+        """Take the number of tokens and the width of one."""
         super().__init__()
         self.token_norm = nn.LayerNorm(dim)
-        self.token_mlp = mlp(TOKENS, 2 * dim)
+        self.token_mlp = mlp(tokens, 2 * dim)
         self.channel_norm = nn.LayerNorm(dim)
         self.channel_mlp = mlp(dim, 4 * dim)
 
@@ -52,25 +52,30 @@ class MixerLayer(nn.Module):
 class Mixer(nn.Module):
     """Patch embedding, mixer layers, LayerNorm, mean over tokens, linear head."""
 
-    def __init__(self, num_classes: int, dim: int) -> None:
-        """Take the number of classes and the width of a token."""
+    def __init__(self, num_classes: int, image: Image, dim: int) -> None:
+        """Take the number of classes, the shape of an image, and the width of a token."""
         super().__init__()
-        self.patch = nn.Conv2d(3, dim, PATCH, PATCH)
-        self.layers = nn.Sequential(*(MixerLayer(dim) for _ in range(DEPTH)))
+        channels, height, width = image
+        tokens = (height // PATCH) * (width // PATCH)
+        self.patch = nn.Conv2d(channels, dim, PATCH, PATCH)
+        self.layers = nn.Sequential(*(MixerLayer(tokens, dim) for _ in range(DEPTH)))
         self.norm = nn.LayerNorm(dim)
         self.head = nn.Linear(dim, num_classes)
         self.apply(lecun_normal)
         truncated_normal(self.head)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return N×num_classes logits for N×3×32×32 images."""
+        """Return N×num_classes logits for images of the shape that the mixer was built for."""
         tokens = self.layers(self.patch(x).flatten(2).transpose(1, 2))
         return self.head(self.norm(tokens).mean(1))
 
 
-def mlp_mixer(num_classes: int, dim: int) -> nn.Module:
-    """Build an MLP-Mixer of hidden width `dim` for N×3×32×32 images (the deck: 128 and 512).
+def mlp_mixer(num_classes: int, image: Image, dim: int) -> nn.Module:
+    """Build an MLP-Mixer of hidden width `dim` for images of shape `image` (the deck: 128 and 512, at 32 px).
 
-    Raises BadInput for a width outside 1 to 8192.
+    Raises BadInput for a width outside 1 to 8192, SizeError for images that its patches do not cover.
     """
-    return Mixer(num_classes, check_range("dim", dim, 1, 8192))
+    if image[1] % PATCH or image[2] % PATCH:
+        patches = f"patches of {PATCH}×{PATCH} pixels"
+        raise SizeError(f"MLP-Mixer cuts images into {patches}, which do not cover {size_text(image)} images")
+    return Mixer(num_classes, image, check_range("dim", dim, 1, 8192))

@@ -2,6 +2,7 @@
 
 A builder is a function `builder(num_classes: int, **options) -> torch.nn.Module` in a family's file, written here as
 "module:function" below `bench.zoo` (a callable is accepted too); `bench.zoo.build.build_model` resolves and calls it.
+One whose network depends on the size of the images has a parameter `image`, their shape (C, H, W).
 """
 
 from collections.abc import Callable, Mapping
@@ -127,7 +128,6 @@ MODELS: dict[str, Model] = {
         COATNET,
         deck=False,
         note="with timm's own stem its last stage attends over one token",
-        img_size=32,
     ),
     "resnet_18": Model("resnet:resnet_18", "resnet", "basic_resnet", RESNET, deck=False, note="3×3 stem"),
     "speed_75": Model(

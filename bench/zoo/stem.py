@@ -2,26 +2,14 @@
 
 import math
 
-import torch
 from timm.layers import BlurPool2d, PatchEmbed
 from torch import Tensor, nn
 
+from bench.data.prepare import Image
+from bench.zoo.sizes import try_image
+
 STEMS = ("imagenet", "cifar")
 POOLS = (nn.MaxPool2d, nn.AvgPool2d, BlurPool2d)
-
-
-def try_image(model: nn.Module, size: int) -> str:
-    """Return "" when the model takes a 3×size×size image in eval mode, else what it said; its modes are given back."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, 3, size, size, device=next(model.parameters()).device))
-    except (RuntimeError, AssertionError, ValueError, TypeError) as error:
-        return (str(error) or type(error).__name__).splitlines()[0]
-    finally:
-        for module, training in modes:
-            module.training = training
-    return ""
 
 
 def stem_modules(model: nn.Module) -> list[nn.Module]:
@@ -60,8 +48,8 @@ def smaller_patch(patch: int) -> int:
     return 2 ** int(math.log2(min(4, patch // 2)))
 
 
-def shrink_patch(model: nn.Module, patch: int, size: int) -> None:
-    """Cut the kernel of a patchify stem to patch×patch in place, and tell its patch embedding about size×size images.
+def shrink_patch(model: nn.Module, patch: int, image: Image) -> None:
+    """Cut the kernel of a patchify stem to patch×patch in place, and tell its patch embedding the images' true size.
 
     The weights that stay are scaled by old/new patch, so that they have the variance which an initialisation by
     fan-in gives the smaller kernel (where a norm follows, as in ConvNeXt, the scale has no effect on the output).
@@ -72,11 +60,11 @@ def shrink_patch(model: nn.Module, patch: int, size: int) -> None:
     convolution.kernel_size = convolution.stride = (patch, patch)
     for module in model.modules():
         if isinstance(module, PatchEmbed) and module.proj is convolution:
-            module.patch_size, module.img_size = (patch, patch), (size, size)
+            module.patch_size, module.img_size = (patch, patch), image[1:]
 
 
-def stem_reduction(model: nn.Module, size: int) -> int:
-    """Return how many times the stem shrinks a size×size image, measured by a forward pass; 0 when it gives no map.
+def stem_reduction(model: nn.Module, image: Image) -> int:
+    """Return how many times the stem shrinks an image of a shape, measured by a forward pass; 0 when it gives no map.
 
     Later layers may fail at this size: the stem has run by then.
     """
@@ -88,10 +76,10 @@ def stem_reduction(model: nn.Module, size: int) -> int:
             heights.append(output.shape[2])
 
     hooks = [part.register_forward_hook(note) for part in stem_modules(model)]
-    try_image(model, size)
+    try_image(model, image)
     for hook in hooks:
         hook.remove()
-    return size // heights[-1] if heights and heights[-1] else 0
+    return image[1] // heights[-1] if heights and heights[-1] else 0
 
 
 def open_stem(model: nn.Module) -> None:

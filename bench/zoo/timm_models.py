@@ -1,14 +1,16 @@
-"""Any timm model, at 32 pixels, with timm's own stem ("imagenet") or one that keeps the full resolution ("cifar")."""
+"""Any timm model, built for the data's images, with timm's stem ("imagenet") or one of full resolution ("cifar")."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import timm
 from torch import nn
 
-from bench.util.errors import BadInput, unknown
-from bench.zoo.stem import STEMS, open_stem, patch_size, shrink_patch, smaller_patch, stem_reduction, try_image
+from bench.data.prepare import Image
+from bench.util.errors import BadInput, first_line, unknown
+from bench.zoo.sizes import SizeError
+from bench.zoo.stem import STEMS, open_stem, patch_size, shrink_patch, smaller_patch, stem_reduction
 
-IMAGE_SIZE = 32
 # Beyond this the "stem" is most of a network.
 LARGEST_GAIN = 8
 
@@ -26,13 +28,21 @@ def check_name(name: str) -> None:
     raise unknown("timm model", name, known, most=12)
 
 
-def create(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
-    """Return timm's model without weights; raise BadInput when it does not take one of the options that are set."""
+def create(name: str, num_classes: int, image: Image, options: Mapping[str, Any], enlarged: int = 1) -> nn.Module:
+    """Return timm's model without weights, built for images of a shape where timm builds it for one size.
+
+    `enlarged` says how many times larger the sides are for which it is built. Raises BadInput when it does not take one
+    of the options that are set, SizeError when it cannot be built for the size.
+    """
     chosen = {key: value for key, value in options.items() if value is not None}
+    sides = [side * enlarged for side in image[1:]]
+    size = {"img_size": sides[0] if sides[0] == sides[1] else tuple(sides)} if has_fixed_size(name) else {}
     try:
-        return timm.create_model(name, pretrained=False, num_classes=num_classes, **chosen)
+        return timm.create_model(name, pretrained=False, num_classes=num_classes, **chosen, **size)
     except (TypeError, AssertionError, ValueError, RuntimeError) as error:
-        raise BadInput(f"timm model '{name}' cannot be built with {chosen}: {error}") from error
+        kind = SizeError if size and "keyword" not in str(error) else BadInput
+        said = f"timm model '{name}' cannot be built with {chosen | size}: {first_line(error)}"
+        raise kind(said) from error
 
 
 def has_fixed_size(name: str) -> bool:
@@ -40,55 +50,48 @@ def has_fixed_size(name: str) -> bool:
     return bool(timm.models.get_pretrained_cfg_value(name, "fixed_input_size"))
 
 
-def with_cifar_stem(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
+def with_cifar_stem(name: str, num_classes: int, image: Image, options: Mapping[str, Any]) -> nn.Module:
     """Return the model with a stem for small images; raise BadInput when its stem cannot be changed.
 
     A patchify stem (kernel = stride) gets a smaller patch (16 → 4, 4 → 2). Any other loses the stride of its
-    convolutions and its pooling, so that the first stage works at 32×32; the weights keep their shapes. A model built
-    for one image size (`img_size`) is built for the size whose inner maps are then the same.
+    convolutions and its pooling, so that the first stage works at the images' size; the weights keep their shapes. A
+    model built for one image size is built for the size whose inner maps are then the same.
     """
-    model = create(name, num_classes, options)
+    model = create(name, num_classes, image, options)
     patch = patch_size(model)
-    gain = stem_reduction(model, IMAGE_SIZE) if patch is None else patch // smaller_patch(patch)
+    gain = stem_reduction(model, image) if patch is None else patch // smaller_patch(patch)
     if not 2 <= gain <= LARGEST_GAIN:
         raise BadInput(
             f"timm model '{name}' has no stem that shrinks an image 2 to {LARGEST_GAIN} times; use stem: imagenet."
         )
-    if options["img_size"]:
-        model = create(name, num_classes, {**options, "img_size": IMAGE_SIZE * gain})
+    if has_fixed_size(name):
+        model = create(name, num_classes, image, options, gain)
     if patch is not None:
-        shrink_patch(model, smaller_patch(patch), IMAGE_SIZE)
+        shrink_patch(model, smaller_patch(patch), image)
         return model
     open_stem(model)
-    if stem_reduction(model, IMAGE_SIZE) != 1:
+    if stem_reduction(model, image) != 1:
         raise BadInput(f"timm model '{name}': its stem cannot keep the full resolution; use stem: imagenet.")
     return model
 
 
 def timm_model(
     num_classes: int,
+    image: Image,
     timm_name: str,
     stem: str = "imagenet",
-    img_size: int | None = None,
     drop_rate: float | None = None,
     drop_path_rate: float | None = None,
 ) -> nn.Module:
-    """Return timm's model `timm_name`, freshly initialised as timm does it, for N×3×32×32 images.
+    """Return timm's model `timm_name`, freshly initialised as timm does it, for images of shape `image` (C, H, W).
 
-    `stem` is "imagenet" (unchanged) or "cifar" (see `with_cifar_stem`). `img_size` (pixels) is for models built for one
-    size; left out it is 32 for those and unset for the rest. `drop_rate` and `drop_path_rate` are timm's; left out,
-    timm's defaults hold. Raises BadInput for an unknown name or stem, an option that the model does not take, a stem
-    that cannot be changed, and a model that cannot take 32×32 images.
+    `stem` is "imagenet" (unchanged) or "cifar" (see `with_cifar_stem`). `drop_rate` and `drop_path_rate` are timm's;
+    left out, timm's defaults hold. Raises BadInput for an unknown name or stem, an option that the model does not take
+    and a stem that cannot be changed, SizeError for a size that it cannot be built for.
     """
     check_name(timm_name)
     if stem not in STEMS:
         raise unknown("stem", stem, STEMS)
-    if img_size is None and has_fixed_size(timm_name):
-        img_size = IMAGE_SIZE
-    options = {"img_size": img_size, "drop_rate": drop_rate, "drop_path_rate": drop_path_rate}
+    options = {"drop_rate": drop_rate, "drop_path_rate": drop_path_rate}
     build = create if stem == "imagenet" else with_cifar_stem
-    model = build(timm_name, num_classes, options)
-    complaint = try_image(model, IMAGE_SIZE)
-    if complaint:
-        raise BadInput(f"timm model '{timm_name}' with stem '{stem}' cannot take 32×32 images: {complaint}")
-    return model
+    return build(timm_name, num_classes, image, options)

@@ -45,7 +45,7 @@ def write_cifar(folder: Path, *, train: int = 50_000, side: int = 32) -> Path:
     folder.mkdir(parents=True)
     for part, count in (("train", train), ("test", 10_000)):
         write_sparse(folder / f"{part}_images.npy", (count, side, side, 3))
-        np.save(folder / f"{part}_labels.npy", np.arange(count, dtype=np.uint8) % 100)
+        np.save(folder / f"{part}_labels.npy", (np.arange(count) % 100).astype(np.uint8))
     return folder
 
 
@@ -246,6 +246,9 @@ def test_cifar_of_another_size_is_refused(tmp_path: Path) -> None:
     assert "(49999, 32, 32, 3); cifar100 has (50000, 32, 32, 3)" in message("cifar100", tmp_path / "short")
     write_cifar(tmp_path / "large" / "cifar100", side=33)
     assert "cifar100 has (50000, 32, 32, 3)" in message("cifar100", tmp_path / "large")
+    uneven = write_cifar(tmp_path / "uneven" / "cifar100") / "train_labels.npy"
+    np.save(uneven, (np.arange(50_000) % 99).astype(np.uint8))
+    assert "train_labels.npy has 505 to 506 images of a class" in message("cifar100", tmp_path / "uneven")
     names = write_cifar(tmp_path / "names" / "cifar100") / "classes.txt"
     names.write_text("a\nb\n")
     assert "names 2 classes; cifar100 has 100" in message("cifar100", tmp_path / "names")
@@ -375,12 +378,13 @@ def test_a_constant_channel_can_be_divided_by() -> None:
 
 
 def test_registry_says_what_is_known() -> None:
-    assert set(DATASETS) == {"cifar10", "cifar100", "shapes100"}
-    for known in DATASETS.values():
-        assert known.classes in (10, 100)
-        assert all(0.1 < value < 0.6 for value in known.mean + known.std)
+    assert {"cifar10", "cifar100", "shapes100"} <= set(DATASETS)
+    for row in DATASETS.values():
+        assert (row.drawing is None) != (row.download is None)
+        assert all(0.1 < value < 0.6 for value in row.mean + row.std)
+    assert [DATASETS[name].classes for name in ("cifar10", "cifar100", "shapes100")] == [10, 100, 100]
     assert len(shapes100.CLASSES) == DATASETS["shapes100"].classes
-    assert [name for name, known in DATASETS.items() if known.embedded] == ["shapes100"]
+    assert [name for name, row in DATASETS.items() if row.drawing] == ["shapes100"]
 
 
 def test_length_of_a_split_is_its_number_of_labels() -> None:

@@ -10,6 +10,7 @@ import textwrap
 import time
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -19,9 +20,9 @@ import pytest
 
 from bench.data import shapes100
 from bench.data.__main__ import main
-from bench.data.datasets import DATASETS, check_cifar, load_dataset
+from bench.data.datasets import DATASETS, load_dataset, prepare_dataset
 from bench.data.folders import make_folder
-from bench.data.prepare import Sizes, prepare_cifar, prepare_shapes100
+from bench.data.prepare import Sizes
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 
@@ -121,9 +122,9 @@ def test_force_on_a_link_replaces_the_link_not_its_target(tmp_path: Path) -> Non
 def test_processes_that_start_at_once_draw_it_once(tmp_path: Path) -> None:
     code = f"""
         from pathlib import Path
-        from bench.data.prepare import Sizes, prepare_shapes100
-        from bench.data.datasets import load_dataset
-        made = prepare_shapes100(Path({str(tmp_path)!r}) / "shapes100", sizes=Sizes(2000, 100))
+        from bench.data.prepare import Sizes
+        from bench.data.datasets import load_dataset, prepare_dataset
+        made = prepare_dataset("shapes100", Path({str(tmp_path)!r}) / "shapes100", sizes=Sizes(2000, 100))
         print(made, len(load_dataset("shapes100", {str(tmp_path)!r}).train))
     """
     running = [python(code, RANK=str(rank)) for rank in range(4)]
@@ -135,8 +136,8 @@ def test_processes_that_start_at_once_draw_it_once(tmp_path: Path) -> None:
 def test_a_killed_process_leaves_nothing_that_passes_for_a_data_set(tmp_path: Path) -> None:
     code = f"""
         from pathlib import Path
-        from bench.data.prepare import prepare_shapes100
-        prepare_shapes100(Path({str(tmp_path)!r}) / "shapes100")
+        from bench.data.datasets import prepare_dataset
+        prepare_dataset("shapes100", Path({str(tmp_path)!r}) / "shapes100")
     """
     process = python(code)
     deadline = time.monotonic() + 60
@@ -148,7 +149,7 @@ def test_a_killed_process_leaves_nothing_that_passes_for_a_data_set(tmp_path: Pa
     process.communicate()
     assert len(names(tmp_path)) == 1
     assert not (tmp_path / "shapes100").exists()
-    assert prepare_shapes100(tmp_path / "shapes100", sizes=SMALL)
+    assert prepare_dataset("shapes100", tmp_path / "shapes100", sizes=SMALL)
     assert names(tmp_path) == {"shapes100"}
     assert len(load_dataset("shapes100", tmp_path).train) == 300
 
@@ -156,15 +157,15 @@ def test_a_killed_process_leaves_nothing_that_passes_for_a_data_set(tmp_path: Pa
 def test_the_first_use_draws_it_and_says_so_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Sizes, "__new__", lambda cls, *_: tuple.__new__(cls, SMALL))
+    monkeypatch.setitem(DATASETS, "shapes100", replace(DATASETS["shapes100"], train=300, test=120))
     data = load_dataset("shapes100", tmp_path)
     assert f"shapes100 is drawn into {tmp_path / 'shapes100'} (300 + 120 images, once" in capsys.readouterr().err
     assert names(tmp_path / "shapes100") == FILES
     assert (len(data.train), len(data.evaluation), len(data.classes)) == (300, 120, 100)
-    images, labels = shapes100.generate("train", 300, seed=5)
+    images, labels = shapes100.generate("train", 300)
     np.testing.assert_array_equal(data.train.images, images)
     np.testing.assert_array_equal(data.train.labels, labels)
-    np.testing.assert_array_equal(data.evaluation.images, shapes100.generate("test", 120, seed=5)[0])
+    np.testing.assert_array_equal(data.evaluation.images, shapes100.generate("test", 120)[0])
     again = load_dataset("shapes100", tmp_path, "tuning")
     assert capsys.readouterr().err == ""
     assert (again.mean, again.std) == (shapes100.MEAN, shapes100.STD)
@@ -175,18 +176,18 @@ def test_ranks_other_than_the_first_are_silent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RANK", "3")
-    assert prepare_shapes100(tmp_path / "shapes100", sizes=SMALL)
+    assert prepare_dataset("shapes100", tmp_path / "shapes100", sizes=SMALL)
     assert capsys.readouterr().err == ""
 
 
 def test_other_sizes_than_those_there_need_force(tmp_path: Path) -> None:
     folder = tmp_path / "shapes100"
-    assert prepare_shapes100(folder, sizes=SMALL)
-    assert not prepare_shapes100(folder, sizes=SMALL)
-    assert not prepare_shapes100(folder)
+    assert prepare_dataset("shapes100", folder, sizes=SMALL)
+    assert not prepare_dataset("shapes100", folder, sizes=SMALL)
+    assert not prepare_dataset("shapes100", folder)
     with pytest.raises(BadInput, match=r"was drawn with version \d+, train 300, test 120, seed 5; add --force"):
-        prepare_shapes100(folder, sizes=SMALL._replace(seed=6))
-    assert prepare_shapes100(folder, sizes=Sizes(100, 50, 6), force=True)
+        prepare_dataset("shapes100", folder, sizes=SMALL._replace(seed=6))
+    assert prepare_dataset("shapes100", folder, sizes=Sizes(100, 50, 6), force=True)
     assert len(load_dataset("shapes100", tmp_path).train) == 100
 
 
@@ -195,7 +196,7 @@ def test_other_sizes_than_those_there_need_force(tmp_path: Path) -> None:
     [({"version": 0}, "was drawn by version 0, this is version"), ([], "is damaged"), (None, "is damaged")],
 )
 def test_another_version_or_a_damaged_record_is_said(tmp_path: Path, record: Any, said: str) -> None:
-    prepare_shapes100(tmp_path / "shapes100", sizes=SMALL)
+    prepare_dataset("shapes100", tmp_path / "shapes100", sizes=SMALL)
     (tmp_path / "shapes100" / "shapes100.json").write_text(json.dumps(record) if record is not None else "{")
     with pytest.raises(BadInput, match=rf"{said}.*--force"):
         load_dataset("shapes100", tmp_path)
@@ -204,13 +205,13 @@ def test_another_version_or_a_damaged_record_is_said(tmp_path: Path, record: Any
 # --- CIFAR ---
 
 
-def fake_cifar(train: int, test: int, classes: int = 100) -> Callable[[str, Path], Any]:
+def fake_cifar(train: int, test: int, classes: int = 100) -> Callable[[Path], Any]:
     """Return a downloader of random images that leaves an archive behind, as torchvision's does."""
 
-    def fetch(name: str, folder: Path) -> tuple[Any, Any]:
+    def fetch(folder: Path) -> tuple[Any, Any]:
         (folder / "archive.tar.gz").write_bytes(b"x" * 1000)
         random = np.random.default_rng(train)
-        kinds = [f"{name} kind {number}" for number in range(classes)]
+        kinds = [f"cifar100 kind {number}" for number in range(classes)]
         return tuple(  # type: ignore[return-value]
             SimpleNamespace(
                 data=random.integers(0, 256, (count, 32, 32, 3), np.uint8),
@@ -223,18 +224,23 @@ def fake_cifar(train: int, test: int, classes: int = 100) -> Callable[[str, Path
     return fetch
 
 
-def test_cifar_is_converted_byte_for_byte(tmp_path: Path) -> None:
+def download_from(monkeypatch: pytest.MonkeyPatch, fetch: Callable[[Path], Any]) -> None:
+    """Let CIFAR-100 be downloaded by another function."""
+    monkeypatch.setitem(DATASETS, "cifar100", replace(DATASETS["cifar100"], download=fetch))
+
+
+def test_cifar_is_converted_byte_for_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetch = fake_cifar(50_000, 10_000)
-    check = lambda folder: check_cifar("cifar100", folder)  # noqa: E731
-    assert prepare_cifar(tmp_path / "cifar100", check, fetch=fetch)
+    download_from(monkeypatch, fetch)
+    assert prepare_dataset("cifar100", tmp_path / "cifar100")
     assert names(tmp_path / "cifar100") == FILES - {"shapes100.json"}
     data = load_dataset("cifar100", tmp_path)
     (tmp_path / "again").mkdir()
-    for split, source in zip((data.train, data.evaluation), fetch("cifar100", tmp_path / "again"), strict=True):
+    for split, source in zip((data.train, data.evaluation), fetch(tmp_path / "again"), strict=True):
         assert (split.images == source.data).all()
         assert split.labels.tolist() == source.targets
     assert data.classes[7] == "cifar100 kind 7"
-    assert not prepare_cifar(tmp_path / "cifar100", check, fetch=fetch)
+    assert not prepare_dataset("cifar100", tmp_path / "cifar100")
 
 
 @pytest.mark.parametrize(
@@ -245,9 +251,12 @@ def test_cifar_is_converted_byte_for_byte(tmp_path: Path) -> None:
         (fake_cifar(200, 200, classes=150), "label 100 at index 100"),
     ],
 )
-def test_a_wrong_download_is_refused_and_leaves_nothing(tmp_path: Path, fetch: Any, said: str) -> None:
+def test_a_wrong_download_is_refused_and_leaves_nothing(
+    tmp_path: Path, fetch: Any, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    download_from(monkeypatch, fetch)
     with pytest.raises(BadInput, match=said):
-        prepare_cifar(tmp_path / "cifar100", lambda folder: check_cifar("cifar100", folder), fetch=fetch)
+        prepare_dataset("cifar100", tmp_path / "cifar100")
     assert not names(tmp_path)
 
 
@@ -259,7 +268,7 @@ def test_without_a_network_the_three_ways_are_said(tmp_path: Path, name: str, mo
     # torchvision's own downloader runs up to the point where it opens the connection.
     monkeypatch.setattr(urllib.request, "urlopen", offline)
     with pytest.raises(BadInput, match=r"could not be downloaded: .*name resolution.*Three ways.*data\.name=shapes100"):
-        DATASETS[name].prepare(tmp_path / name)
+        prepare_dataset(name, tmp_path / name)
     assert not names(tmp_path)
 
 

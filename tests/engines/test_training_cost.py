@@ -10,8 +10,8 @@ import pytest
 from algorithms.registry import ALGORITHMS
 from bench.budget import forward_macs, planned_flops
 from bench.config import YAMLS, load_spec
-from bench.data.datasets import Dataset, load_dataset
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.datasets import Dataset, load_dataset, prepare_dataset
+from bench.data.prepare import Sizes
 from bench.util.errors import BadInput
 from tests.resume.runs import SMALL, only_run, start
 
@@ -26,7 +26,7 @@ CONVS = STEM + 16 * CONV + 2 * HALVING + 2 * SHORTCUT
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
-    prepare_shapes100(folder / "shapes100", sizes=Sizes(train=4 * IMAGES, test=100))
+    prepare_dataset("shapes100", folder / "shapes100", sizes=Sizes(train=4 * IMAGES, test=100))
     return folder
 
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 import bench.data.loader as loader
-from bench.data.datasets import Dataset, load_dataset
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.datasets import Dataset, load_dataset, prepare_dataset
+from bench.data.prepare import Sizes
 from tests.resume.runs import At
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
-    prepare_shapes100(folder / "shapes100", sizes=Sizes(train=96, test=100))
+    prepare_dataset("shapes100", folder / "shapes100", sizes=Sizes(train=96, test=100))
     return folder
 
 

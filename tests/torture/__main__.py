@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.prepare import Sizes, prepare_shapes100
+from bench.data.datasets import prepare_dataset
+from bench.data.prepare import Sizes
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from tests.torture.compare import differences, final_state
 from tests.torture.forks import Fork, start_ranks, wait
@@ -187,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
     good = True
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare_shapes100(folder / "data" / "shapes100", sizes=Sizes(train=128, test=100))
+        prepare_dataset("shapes100", folder / "data" / "shapes100", sizes=Sizes(train=128, test=100))
         lab = Lab(folder, folder / "data", options.arms)
         half = options.pairs // 2
         plan = [

@@ -6,16 +6,17 @@ from timm.models.mlp_mixer import MixerBlock
 from torch import nn
 
 from bench.util.errors import BadInput
-from bench.zoo.mixer import TOKENS, MixerLayer, mlp_mixer
+from bench.zoo.mixer import MixerLayer, mlp_mixer
 from tests.zoo.on_meta import macs, on_meta, parameters
 
-DIM = 24
+DIM, TOKENS = 24, 64
+IMAGE = (3, 32, 32)
 
 
 @pytest.fixture
 def layer() -> MixerLayer:
     torch.manual_seed(0)
-    return MixerLayer(DIM)
+    return MixerLayer(TOKENS, DIM)
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def tokens() -> torch.Tensor:
 
 @pytest.mark.parametrize(("dim", "params", "mmacs"), [(128, 1_341_924, 101.07), (512, 17_948_772, 1612.24)])
 def test_counts_are_those_of_the_published_runs(dim: int, params: int, mmacs: float) -> None:
-    model = on_meta(lambda: mlp_mixer(100, dim))
+    model = on_meta(lambda: mlp_mixer(100, IMAGE, dim))
     assert parameters(model) == params
     assert macs(model) / 1e6 == pytest.approx(mmacs, rel=5e-3)
 
@@ -65,7 +66,7 @@ def test_layer_equals_timm(layer: MixerLayer, tokens: torch.Tensor) -> None:
 
 def test_initialisation_is_lecun_normal_with_a_small_head() -> None:
     torch.manual_seed(0)
-    model = mlp_mixer(100, 128)
+    model = mlp_mixer(100, IMAGE, 128)
     weight = model.get_submodule("layers.0.channel_mlp.2").weight
     assert isinstance(weight, torch.Tensor)
     assert weight.std().item() == pytest.approx((1 / 512) ** 0.5, rel=0.02)
@@ -78,4 +79,4 @@ def test_initialisation_is_lecun_normal_with_a_small_head() -> None:
 @pytest.mark.parametrize("dim", [0, 128.5, "wide"])
 def test_a_width_that_cannot_be_is_refused(dim: int) -> None:
     with pytest.raises(BadInput, match="dim"):
-        mlp_mixer(100, dim)
+        mlp_mixer(100, IMAGE, dim)

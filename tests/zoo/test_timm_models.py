@@ -7,6 +7,7 @@ from torch import nn
 
 from bench.zoo.build import build_model
 from bench.zoo.counting.cost import count_cost
+from bench.zoo.counting.reference import IMAGE
 from bench.zoo.models import MODELS
 from bench.zoo.stem import patch_size, smaller_patch, stem_modules, stem_reduction
 
@@ -25,8 +26,8 @@ def train_a_step(model: nn.Module, classes: int) -> None:
 def test_cifar_stem_of_every_row(name: str) -> None:
     """The stem works at 32×32 (ConvNeXt: patch 2), the network costs more, all other weights keep their shapes."""
     small, large = build_model(name, 10), build_model(name, 10, stem="cifar")
-    assert stem_reduction(large, 32) == (2 if name == "convnext_tiny" else 1)
-    assert stem_reduction(small, 32) in (2, 4)
+    assert stem_reduction(large, IMAGE) == (2 if name == "convnext_tiny" else 1)
+    assert stem_reduction(small, IMAGE) in (2, 4)
     train_a_step(large, 10)
     shapes = {key: value.shape for key, value in small.state_dict().items()}
     changed = {key for key, value in large.state_dict().items() if value.shape != shapes.get(key)}
@@ -52,7 +53,7 @@ def test_cifar_stem_of_other_families(name: str, reduction: int, macs: float | N
     model = build_model(f"timm/{name}", 10, stem="cifar")
     train_a_step(model, 10)
     patch = patch_size(model)
-    assert (patch or stem_reduction(model, 32)) == reduction
+    assert (patch or stem_reduction(model, IMAGE)) == reduction
     if macs is not None:
         assert count_cost(model).macs == pytest.approx(macs, rel=0.005)
 

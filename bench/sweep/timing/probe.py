@@ -38,8 +38,8 @@ class Task:
     channels_last: bool = True
     gpu: bool = False
     augmentation: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    image: tuple[int, int, int] = (3, 32, 32)
-    classes: int = 100
+    image: tuple[int, int, int] = field(kw_only=True)
+    classes: int = field(kw_only=True)
 
     @property
     def key(self) -> str:
@@ -48,7 +48,8 @@ class Task:
         extra += [f"stem={self.stem}"] if self.stem else []
         drawn = ["augmentation"] if self.augmentation.get("policy", "none") != "none" else []
         layout = ["channels_last"] if self.channels_last else []
-        return " ".join([self.model, *extra, f"batch {self.batch}", self.precision, *layout, *drawn])
+        sizes = f"batch {self.batch} of {'×'.join(map(str, self.image))}, {self.classes} classes,"
+        return " ".join([self.model, *extra, sizes, self.precision, *layout, *drawn])
 
 
 def make_task(spec: RunSpec, processes: int, gpu: bool) -> Task:
@@ -145,7 +146,7 @@ def make_step(task: Task) -> Callable[[], None]:
     from bench.zoo.build import build_model
 
     device = torch.device("cuda" if task.gpu else "cpu")
-    network = build_model(task.model, task.classes, stem=task.stem, options=task.options).to(device).train()
+    network = build_model(task.model, task.classes, task.image, stem=task.stem, options=task.options).to(device).train()
     if task.channels_last:
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9, fused=True)

@@ -31,9 +31,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from bench.util.errors import first_line
+from bench.zoo.counting.reference import IMAGE
 
 Result = TypeVar("Result")
-IMAGE = (3, 32, 32)
 LARGEST_BATCH = 1024
 TOLERANCE = 0.02
 FLOP_COUNTER, PTFLOPS = "FlopCounterMode", "ptflops"

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from bench.zoo.counting.cost import IMAGE, on_accepted_batch, plain_operations, scratch_copy
+from bench.zoo.counting.cost import on_accepted_batch, plain_operations, scratch_copy
+from bench.zoo.counting.reference import IMAGE
 from bench.zoo.counting.trace import Edge, Graph, Recorder, content, digest, form
 
 BATCH = 2

@@ -7,15 +7,14 @@ import torch
 from torch import nn
 
 from bench.zoo.build import build_model
-from bench.zoo.counting.cost import IMAGE, count_cost
+from bench.zoo.counting.cost import count_cost
 from bench.zoo.counting.fingerprint import fingerprint
 from bench.zoo.counting.golden import Golden
-
-NUM_CLASSES = 100
+from bench.zoo.counting.reference import IMAGE, NUM_CLASSES
 
 
 def count_model(name: str, stem: str | None = None) -> tuple[Golden, tuple[str, ...]]:
-    """Return a model's figures for a 3×32×32 image and 100 classes, and the operations that no counter gave a cost.
+    """Return a model's figures for the reference image and classes, and the operations that no counter gave a cost.
 
     Raises BadInput for an unknown name or stem, CountError when the counters disagree.
     """

@@ -47,6 +47,11 @@ def test_a_run_of_given_seconds_takes_them_at_any_speed() -> None:
     assert (work.flops, work.time(None)) == (None, 90.0)
 
 
+def make(model: str, batch: int = 128) -> Task:
+    """Return the task of training a model on CIFAR-100's images."""
+    return Task(model, None, {}, batch, image=(3, 32, 32), classes=100)
+
+
 def record(rate: float, load: float = 0.0) -> dict[str, object]:
     return {
         "images_per_second": rate,
@@ -59,7 +64,7 @@ def record(rate: float, load: float = 0.0) -> dict[str, object]:
 @pytest.mark.parametrize(("alone", "together", "expected"), [(1000, 700, 2), (1000, 450, 1), (1000, 499, 2)])
 def test_the_number_of_runs_at_a_time_is_the_faster_one(alone: float, together: float, expected: int) -> None:
     """Two runs at once win with 499 against 1000 images/s: their start-ups overlap, too."""
-    task = Task("resnet_20", None, {})
+    task = make("resnet_20")
     works, tasks = {n: Work(10**6, 0, MACS) for n in "abcdef"}, dict.fromkeys("abcdef", task)
     figures = Figures({1: {task.key: record(alone)}, 2: {task.key: record(together)}})
     workers, why = choose_workers(works, tasks, figures, [1, 2])
@@ -71,7 +76,7 @@ def test_the_number_of_runs_at_a_time_is_the_faster_one(alone: float, together: 
 
 
 def test_without_a_measurement_as_many_as_fit_are_trained_and_it_is_said() -> None:
-    task = Task("resnet_20", None, {})
+    task = make("resnet_20")
     workers, why = choose_workers({"a": Work(1, 0, MACS)}, {"a": task}, Figures({1: {task.key: record(1)}}), [1, 2])
     assert (workers, "not every choice could be measured" in why) == (2, True)
 
@@ -96,7 +101,7 @@ def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
 
 
 def test_figures_are_measured_once_and_kept(meter: Meter, tmp_path: Path) -> None:
-    one, two = Task("resnet_20", None, {}), Task("resnet_32", None, {})
+    one, two = make("resnet_20"), make("resnet_32")
     measure_missing(tmp_path, TWO, [one, one], [1, 2], 1)
     assert meter.asked == [(1, ("resnet_20",)), (2, ("resnet_20",))]
     figures = measure_missing(tmp_path, TWO, [one, two], [2], 1)
@@ -111,7 +116,7 @@ def test_figures_are_measured_once_and_kept(meter: Meter, tmp_path: Path) -> Non
 
 def test_measuring_is_not_taken_for_other_work(meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f.os, "getloadavg", lambda: (float(len(meter.asked)), 0.0, 0.0))
-    task = Task("resnet_20", None, {})
+    task = make("resnet_20")
     figures = measure_missing(tmp_path, TWO, [task], [1, 2], 1)
     assert len(meter.asked) == 2
     assert [figures.load(count, [task]) for count in (1, 2)] == [0.0, 0.0]
@@ -120,7 +125,7 @@ def test_measuring_is_not_taken_for_other_work(meter: Meter, tmp_path: Path, mon
 def test_figures_of_another_machine_or_torch_do_not_count(
     meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = Task("resnet_20", None, {})
+    task = make("resnet_20")
     measure_missing(tmp_path, TWO, [task], [1], 1)
     assert read_figures(tmp_path, Machine((0, 1, 2))).rate(1, task) is None
     monkeypatch.setattr(f, "installed", lambda package: "9.9")
@@ -144,12 +149,12 @@ def test_tasks_that_train_equally_fast_are_measured_once(write_suite: WriteSuite
 
 
 def test_a_step_is_really_measured() -> None:
-    speed = measure(Task("resnet_20", None, {}, batch=4), 0.01)
+    speed = measure(make("resnet_20", batch=4), 0.01)
     assert 0 < speed.by_clock <= speed.alone
 
 
 def test_slots_are_measured_side_by_side_and_what_fails_is_left_out() -> None:
-    tasks = [Task("resnet_20", None, {}, batch=4), Task("no_such_model", None, {})]
+    tasks = [make("resnet_20", batch=4), make("no_such_model")]
     speeds = measure_together(tasks, [Slot(0, (0,), (), 1)], 0.01)
     assert list(speeds) == [tasks[0].key]
 
