@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
-from algorithms.registry import validate_algorithms
+from bench.algorithm_settings import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.layers import Layers, merge, merge_layers, unknown_key
 from bench.schedule import Refused, check_units, shares

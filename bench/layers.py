@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from algorithms.registry import find_algorithm
+from bench.algorithm_settings import find_algorithm
 from bench.spec import DEFAULT_SCHEDULE, SCHEDULE_SECTIONS, RunSpec, Section
 from bench.util.errors import BadInput, nearest
 

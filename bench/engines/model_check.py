@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from algorithms.costs import Steps
-from algorithms.registry import ALGORITHMS, check_network, plan_steps
+from algorithms.registry import ALGORITHMS, plan_steps
+from bench.algorithm_settings import check_network
 from bench.data.datasets import Dataset
 from bench.data.prepare import Image
 from bench.data.sizes import Sizes, size_at

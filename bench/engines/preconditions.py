@@ -10,7 +10,7 @@ import socket
 from importlib.util import find_spec
 from pathlib import Path
 
-from algorithms.registry import check_process_batch
+from bench.algorithm_settings import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.model_check import check_model, check_sizes
 from bench.engines.wandb_login import check_wandb

@@ -6,7 +6,7 @@ from composer.algorithms.ghost_batchnorm import apply_ghost_batchnorm
 from torch import nn
 
 from algorithms.ghost_batchnorm import GhostBatchNormLayer, use_ghost_batches
-from algorithms.registry import check_process_batch, validate_algorithms
+from bench.algorithm_settings import check_process_batch, validate_algorithms
 from bench.util.errors import BadInput
 
 

@@ -2,18 +2,14 @@
 
 import inspect
 import itertools
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from algorithms.registry import (
-    ALGORITHMS,
-    CONFLICTS,
-    ELSEWHERE,
-    build_algorithms,
-    import_target,
-    validate_algorithms,
-)
+from algorithms.registry import ALGORITHMS, CONFLICTS, ELSEWHERE, build_algorithms, import_target
+from bench.algorithm_settings import validate_algorithms
 from bench.util.errors import BadInput
 
 
@@ -71,3 +67,8 @@ def test_what_is_declared_elsewhere_says_where(name: str) -> None:
 def test_settings_are_checked(settings: dict[str, Any], words: str) -> None:
     with pytest.raises(BadInput, match=words):
         validate_algorithms({"label_smoothing": settings})
+
+
+def test_algorithms_import_nothing_of_the_bench_package() -> None:
+    sources = (Path(__file__).resolve().parents[2] / "algorithms").glob("*.py")
+    assert [path.name for path in sources if re.search(r"^\s*(from|import) bench\b", path.read_text(), re.M)] == []

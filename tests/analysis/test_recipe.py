@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic import Field, ValidationError
 
-from algorithms.registry import ALGORITHMS, validate_settings
+from algorithms.registry import ALGORITHMS
+from bench.algorithm_settings import validate_settings
 from bench.analysis.identity import recorded_identity, renamed
 from bench.analysis.recipe import FIELD_OF, RECIPE_FIELDS, WORDS, declared_fields, field_names
 from bench.analysis.run_groups import common_recipe, differing, group_runs, same_network
