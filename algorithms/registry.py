@@ -177,8 +177,8 @@ ELSEWHERE: dict[str, str] = {
     "autoaugment": "augmentation.policy=auto_augment",
     "trivialaugment": "augmentation.policy=trivial_augment_wide",
     "randomerasing": "augmentation.erasing=0.5",
-    "amp": "precision=amp_bf16 (or amp_fp16 on a GPU)",
-    "cpuautocast": "precision=amp_bf16",
+    "amp": "precision=amp",
+    "cpuautocast": "precision=auto",
     "compile": "compile=true",
 }
 

@@ -2,7 +2,7 @@
 
     runs/<experiment>/<model>-<recipe hash>-s<seed>/
         spec.yaml            the resolved spec
-        environment.json     versions, commit, machine, threads
+        environment.json     versions, commit, machine, precision
         epochs.jsonl         one row an epoch and an evaluation, appended and flushed
         result.json          written last, atomically: its presence means finished
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
@@ -23,7 +23,8 @@ params, macs, activations, fingerprint, … (each null where it could not be cou
 data {name, split, classes, image (channels, height, width; older records have none), train_samples, eval_samples};
 training {epochs, steps, samples, flops (of all passes; null where unknown, and `uncounted_because`; older records: 3
 forward passes a sample)}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second; machine {device,
-device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision, compiled, packages, commit}.
+device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision (what the declared one became),
+compiled, packages, commit}.
 
 `failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
 

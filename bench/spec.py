@@ -272,7 +272,8 @@ class RunSpec(Section):
     optimizer: OptimizerSection = Field(discriminator="name")
     schedule: AnySchedule = CosineSection()
     algorithms: dict[str, dict[str, Any]] = {}
-    precision: Literal["fp32", "amp_fp16", "amp_bf16"] = "amp_bf16"
+    # `auto` and `amp` (mixed precision or refused) become one of the others on the hardware: `bench.engines.precision`.
+    precision: Literal["auto", "amp", "fp32", "amp_fp16", "amp_bf16"] = "auto"
     compile: bool = False
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1)

@@ -18,6 +18,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.memory import keep_freed_memory
+from bench.engines.precision import Decision
 from bench.engines.preconditions import check_preconditions
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
 from bench.environment import describe_environment
@@ -55,13 +56,13 @@ def train(arguments: Sequence[str]) -> int:
     failure = read_failure(path)
     if failure:
         raise RunStopped(describe_failure(str(path), failure))
-    dataset = check_preconditions(spec, path, rank(), world_size())
-    return run(spec, dataset, RunWriter(path))
+    dataset, decision = check_preconditions(spec, path, rank(), world_size())
+    return run(spec, dataset, decision, RunWriter(path))
 
 
-def run(spec: RunSpec, dataset: Dataset, writer: RunWriter) -> int:
+def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) -> int:
     """Claim the run's directory on rank 0, and train."""
-    environment = describe_environment()
+    environment = {**describe_environment(), "precision": decision.precision}
     # From the claim on a signal leaves a run that can go on, also one that comes while Composer is being imported.
     with StopSignals() as stop:
         if rank() == 0:
@@ -70,7 +71,8 @@ def run(spec: RunSpec, dataset: Dataset, writer: RunWriter) -> int:
             with guarded(writer, rank(), world_size()):
                 from bench.engines.composer import fit, start_clock
 
-                result = fit(spec, dataset, writer, environment, start_clock(process_started(), time.time()), stop)
+                clock = start_clock(process_started(), time.time())
+                result = fit(spec, dataset, writer, environment, clock, stop, decision=decision)
         finally:
             writer.release()
     if rank() == 0:

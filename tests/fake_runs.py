@@ -210,7 +210,7 @@ def fake_result(spec: RunSpec, fake: Fake, rows: Sequence[Mapping[str, Any]], na
             "cores": 16,
             "world_size": 8,
             "threads": 2,
-            "precision": spec.precision,
+            "precision": "amp_fp16" if spec.precision in ("auto", "amp") else spec.precision,
             "packages": {"torch": "2.7.0"},
             "commit": None,
         },
@@ -233,12 +233,14 @@ def write_fake_run(
     epochs: int = 20,
     fake: Mapping[str, Any] | None = None,
     result: Mapping[str, Any] | None = None,
+    effective: str | None = None,
     finished: bool = True,
     **changes: Any,
 ) -> Path:
     """Write a generated run through the suite's own writer and return its directory.
 
-    `changes` replace keys of the spec, `fake` fields of the model's row above, `result` keys of the result.
+    `changes` replace keys of the spec, `fake` fields of the model's row above, `result` keys of the result; `effective`
+    is the precision that the declared one became.
     """
     spec, row = fake_spec(runs, name, seed, **changes), replace(FAKES[name], **(fake or {}))
     path = run_directory(spec)
@@ -248,7 +250,9 @@ def write_fake_run(
     for line in rows:
         writer.append_epoch(line)
     if finished:
-        writer.finish({**fake_result(spec, row, rows, path.name), **(result or {})})
+        made = fake_result(spec, row, rows, path.name)
+        made["machine"]["precision"] = effective or made["machine"]["precision"]
+        writer.finish({**made, **(result or {})})
     writer.release()
     return path
 

@@ -16,6 +16,7 @@ from bench.records import RunRecord, RunWriter, read_runs, run_directory
 from bench.util.cli import run_command
 from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY, Launch
+from tests.engines.cpus import AVX2, replace_cpu
 
 YAML = "yamls/quickstart.yaml"
 TINY = ["batch_size=60", "eval_batch_size=64"]
@@ -161,7 +162,7 @@ BAD = [
     ("model.name=resnet_2O", "Did you mean 'resnet_20'?"),
     ("data.name=shapes10", "Did you mean 'shapes100'?"),
     ("algorithms.mixpu={}", "Did you mean 'mixup'?"),
-    ("precision=amp_fp16", "precision=amp_bf16"),
+    ("precision=amp_fp16", "precision=auto"),
     ("device=gpu", "device=cpu"),
     ("batch_size=1000", "larger than the training split"),
     ("algorithms.ghost_batchnorm={ghost_batch_size: 64}", "use at most 60"),
@@ -184,6 +185,16 @@ def test_bad_input_writes_nothing(
     assert message.startswith("error: ")
     assert words in message
     assert not runs.exists()
+
+
+def test_mixed_precision_is_refused_where_there_is_none(
+    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BENCH_DATA", str(small_data))
+    replace_cpu(monkeypatch, AVX2)
+    message = refused(capsys, *arguments(tmp_path / "runs", "precision=amp", "device=cpu"))
+    assert "key 'precision': 'amp': this machine has no fast mixed precision (CPU with AVX2)" in message
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_missing_file_is_named(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from bench import train
 from bench.config import YAMLS, load_arms, load_spec
 from bench.data.datasets import prepare_dataset
 from bench.data.prepare import Sizes
+from bench.engines.precision import FP32, decide
 from bench.spec import recipe_hash
-from bench.util.cli import OK, run_command
+from bench.util.cli import BAD_INPUT, OK, run_command
 
 MODELS: list[tuple[Path, str | None]] = [(path, None) for path in sorted(YAMLS.glob("*.yaml"))]
 ABLATIONS = sorted(YAMLS.glob("ablations/*.yaml"))
@@ -56,6 +58,9 @@ def test_two_batches(
     # One process, many runs: Composer's W&B logger allows one, and `tests/test_train.py` covers it.
     overrides = [*SMALL, f"runs={tmp_path}", "wandb.enabled=false"]
     chosen = ["--arm", arm] if arm else []
+    if load_spec(path, arm=arm).precision == "amp" and decide("auto", "cpu").precision == FP32:
+        assert run_command(train.main, ["-f", str(path), *chosen, *overrides]) == BAD_INPUT
+        pytest.skip("this CPU has no fast mixed precision, so an arm that asks for it is refused")
     recipe = recipe_hash(load_spec(path, overrides, arm))
     if recipe not in trained:
         assert run_command(train.main, ["-f", str(path), *chosen, *overrides]) == OK
@@ -74,3 +79,9 @@ def test_an_ablation_says_its_command_and_has_arms(path: Path) -> None:
     assert f"bench/train.py -f yamls/ablations/{path.name} --arm " in first
     assert first.rpartition(" ")[2] in arms
     assert len(arms) >= 2
+
+
+@pytest.mark.parametrize("path", sorted(YAMLS.rglob("*.yaml")), ids=lambda path: str(path.relative_to(YAMLS)))
+def test_no_declaration_asks_for_what_only_some_hardware_computes(path: Path) -> None:
+    """float32 may be declared, as what is compared with; which kind of mixed precision it is follows the hardware."""
+    assert not re.search(r"precision: *amp_", path.read_text())

@@ -38,9 +38,11 @@ from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
-from bench.engines.optim import build_optimizer, can_fuse
+from bench.engines.identity import choose_precision, identify
+from bench.engines.optim import build_optimizer
+from bench.engines.precision import BF16, FP16, Decision, find_device, remarks
 from bench.engines.results import make_result
-from bench.engines.resume import identify, resume
+from bench.engines.resume import resume
 from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
@@ -53,11 +55,12 @@ from bench.zoo.build import build_declared, find_model
 
 @dataclass(frozen=True)
 class Machine:
-    """Where this process trains."""
+    """Where this process trains, and in which precision."""
 
     device: str
     shard: Shard
     threads: int
+    precision: str
 
     @property
     def torch_device(self) -> torch.device:
@@ -65,25 +68,25 @@ class Machine:
         return torch.device("cuda", torch.cuda.current_device()) if self.device == "gpu" else torch.device("cpu")
 
 
-def find_machine(spec: RunSpec) -> Machine:
-    """Return device, rank and threads of this process; set the threads, which the launcher leaves unset."""
-    device = spec.device if spec.device != "auto" else ("gpu" if torch.cuda.is_available() else "cpu")
+def find_machine(spec: RunSpec, precision: str) -> Machine:
+    """Return device, rank, threads and precision of this process; set the threads, which the launcher leaves unset."""
+    device = find_device(spec.device)
     if device == "gpu":
         torch.cuda.set_device(dist.get_local_rank())
     threads = spec.threads or max(1, usable_cores() // dist.get_local_world_size())
     torch.set_num_threads(threads)
-    return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads)
+    return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads, precision)
 
 
-def composer_precision(spec: RunSpec, device: str) -> Precision:
+def composer_precision(machine: Machine) -> Precision:
     """Return Composer's precision; on a CPU it stays fp32 and `CPUAutocast` computes in bfloat16."""
-    return Precision.FP32 if device == "cpu" else Precision(spec.precision)
+    return Precision.FP32 if machine.device == "cpu" else Precision(machine.precision)
 
 
-def choose_algorithms(spec: RunSpec, device: str) -> list[Algorithm]:
+def choose_algorithms(spec: RunSpec, machine: Machine) -> list[Algorithm]:
     """Return the spec's algorithms, with the CPU's autocast around forward where the precision asks for it."""
     chosen = list(build_algorithms(spec.algorithms))
-    return [*chosen, CPUAutocast()] if device == "cpu" and spec.precision == "amp_bf16" else chosen
+    return [*chosen, CPUAutocast()] if machine.device == "cpu" and machine.precision == BF16 else chosen
 
 
 def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[TrainLoader, EvalLoader]:
@@ -137,14 +140,14 @@ def build_trainer(
         eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
         eval_interval=evaluation_times(str(spec.eval_interval)),
         max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
-        optimizers=build_optimizer(model, spec.optimizer, fused=can_fuse(spec)),
+        optimizers=build_optimizer(model, spec.optimizer, scaled=machine.precision == FP16),
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
-        algorithms=choose_algorithms(spec, machine.device),
+        algorithms=choose_algorithms(spec, machine),
         callbacks=[*deadline, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
-        loggers=build_wandb(spec, writer.path) if spec.wandb.enabled else None,
+        loggers=build_wandb(spec, writer.path, machine.precision) if spec.wandb.enabled else None,
         device=machine.device,
-        precision=composer_precision(spec, machine.device),
+        precision=composer_precision(machine),
         seed=spec.seed,
         run_name=writer.path.name,
         # A resumed run's loader begins at its batch by itself; Composer would load and drop all before it.
@@ -162,19 +165,23 @@ def fit(
     clock: Clock,
     stop: StopSignals,
     watchers: Sequence[Callback] = (),
+    decision: Decision | None = None,
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
     Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase; a signal that `stop`
     has received, even before, ends the run after its next step; `watchers` are called after our own callbacks
-    (`bench.speed` measures with one). Raises RunStopped for a run that a signal or its numbers ended, and whatever
-    training raises; the directory then stays unfinished.
+    (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. Raises RunStopped for
+    a run that a signal or its numbers ended, and whatever training raises; the directory then stays unfinished.
     """
-    machine = find_machine(spec)
+    decision = decision or choose_precision(spec, writer.path)
+    machine = find_machine(spec, decision.precision)
     first = machine.shard.rank == 0
+    for remark in remarks(decision, machine.device) if first else []:
+        say(remark)
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
     cost = CostCallback(dataset.image, spec.algorithms, clock)
-    identity = identify(spec, machine.shard.world_size)
+    identity = identify(spec, machine.shard.world_size, machine.precision)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     callbacks = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *watchers]
     if machine.shard.world_size > 1:
@@ -186,7 +193,7 @@ def fit(
     with stop:
         try:
             # A run that was killed between its end and its result has nothing left to train.
-            complete = resume(trainer, spec, writer, recorder, say if first else silent)
+            complete = resume(trainer, identity, writer, recorder, say if first else silent)
             compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine)
             if not complete:
                 train_to_end(trainer, recorder, saver)
@@ -198,7 +205,7 @@ def fit(
                 dataset=dataset,
                 rows=recorder.rows,
                 seconds=slowest(clock.read()),
-                machine={**describe_machine(spec, machine, environment), "compiled": compiled},
+                machine={**describe_machine(machine, environment), "compiled": compiled},
                 run=writer.path.name,
             )
             finish_wandb(result)
@@ -222,7 +229,7 @@ def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Mach
     images = trial_batch(dataset.image, samples, machine.torch_device, channels_last)
     model = unwrap_model(trainer.state.model)
     assert isinstance(model, Classifier)
-    return compile_network(model.module, images, spec.precision, say if machine.shard.rank == 0 else silent)
+    return compile_network(model.module, images, machine.precision, say if machine.shard.rank == 0 else silent)
 
 
 def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback) -> None:
@@ -248,7 +255,7 @@ def silent(_: str) -> None:
     """Report nothing: one rank speaks for all."""
 
 
-def describe_machine(spec: RunSpec, machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
+def describe_machine(machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
     """Return the machine as the result tells it."""
     name = torch.cuda.get_device_name() if machine.device == "gpu" else environment["cpu"]
     return {
@@ -259,7 +266,7 @@ def describe_machine(spec: RunSpec, machine: Machine, environment: dict[str, Any
         "host_cores": environment["host_cores"],
         "world_size": machine.shard.world_size,
         "threads": machine.threads,
-        "precision": spec.precision,
+        "precision": machine.precision,
         "packages": environment["packages"],
         "commit": environment["git"]["commit"],
     }

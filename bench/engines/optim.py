@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import nn, optim
 
 from algorithms.muon import Muon, hidden_matrices
-from bench.spec import AdamWSection, Decay, MuonSection, OptimizerSection, RunSpec, SGDSection
+from bench.spec import AdamWSection, Decay, MuonSection, OptimizerSection, SGDSection
 
 
 def linear_weights(model: nn.Module) -> set[int]:
@@ -31,11 +32,19 @@ def parameter_groups(
     ]
 
 
-def build_optimizer(model: nn.Module, section: OptimizerSection, *, fused: bool) -> optim.Optimizer:
-    """Return the optimizer that the section declares; `fused` updates all parameters in one kernel."""
+def build_optimizer(
+    model: nn.Module, section: OptimizerSection, *, fused: bool = True, scaled: bool = False
+) -> optim.Optimizer:
+    """Return the optimizer that the section declares; `fused` updates all parameters in one kernel.
+
+    `scaled`: a gradient scaler will step it, and skip the steps whose gradients overflow.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not isinstance(section, MuonSection):
-        return build_plain(model, parameters, section, fused=fused)
+        optimizer = build_plain(model, parameters, section, fused=fused)
+        if scaled and isinstance(optimizer, optim.SGD):
+            optimizer.register_step_pre_hook(start_momentum)
+        return optimizer
     matrices = hidden_matrices(model)
     chosen = {id(p) for p in matrices}
     rest = build_plain(model, [p for p in parameters if id(p) not in chosen], section.rest, fused=fused)
@@ -52,6 +61,13 @@ def build_plain(
     return optim.AdamW(groups, lr=section.lr, betas=(section.beta1, section.beta2), eps=section.eps, fused=fused)
 
 
-def can_fuse(spec: RunSpec) -> bool:
-    """Tell whether the fused kernels apply: Composer unscales fp16 gradients itself, which they would do again."""
-    return spec.precision != "amp_fp16"
+def start_momentum(optimizer: optim.Optimizer, *_: Any) -> None:
+    """Give every parameter that is about to be updated for the first time a momentum of zero.
+
+    torch 2.7's fused SGD writes the momentum in its first update; if a gradient scaler skips that one, the second goes
+    on from memory that was never written. From zero the first update is the same.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else []:
+            if parameter.grad is not None and "momentum_buffer" not in optimizer.state[parameter]:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter.grad)

@@ -6,6 +6,7 @@ than float32 (a tenth of its speed on a CPU with AVX2), so `auto` never chooses 
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ FP32, FP16, BF16 = "fp32", "amp_fp16", "amp_bf16"
 # The type that the matrix products and convolutions of a precision are computed in, as torch names it.
 DTYPES = {FP32: "float32", FP16: "float16", BF16: "bfloat16"}
 
+# Limits of oneDNN's instructions under which it says that it takes bfloat16, but computes in float32 and converts.
+EMULATING = ("AVX512_CORE", "AVX512_CORE_VNNI")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -33,11 +37,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Decision:
-    """The precision that a run computes in, the reason in words ("CPU with AVX2"), and what `auto` chooses here."""
+    """The precision that a run computes in, the reason in words ("CPU with AVX2"), and what `auto` chooses here.
+
+    `begun` says that the run was begun elsewhere in a precision that it would not get here.
+    """
 
     precision: str
     reason: str
     native: str
+    begun: bool = False
 
 
 def is_arm() -> bool:
@@ -60,10 +68,12 @@ def has_avx512_bf16() -> bool:
 
 
 def onednn_has_bf16() -> bool:
-    """Tell whether oneDNN takes bfloat16: it follows ONEDNN_MAX_CPU_ISA, but emulates it on plain AVX-512."""
+    """Tell whether oneDNN takes bfloat16 and ONEDNN_MAX_CPU_ISA does not limit it to emulating that."""
     import torch
 
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if not torch.backends.mkldnn.is_available() or os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in EMULATING:
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def vector_extension() -> str:
@@ -105,24 +115,37 @@ def find_row(device: str) -> Row:
     return next(row for row in ROWS if row.device == device and row.present())
 
 
-def decide(declared: str, device: str) -> Decision:
+def find_device(declared: str) -> str:
+    """Return the device, "cpu" or "gpu", that a declared one is here; raise BadInput for a GPU that there is not."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    if declared == "gpu" and not has_gpu:
+        raise BadInput("key 'device': 'gpu': this machine has no usable GPU; use device=cpu or device=auto")
+    return declared if declared != "auto" else ("gpu" if has_gpu else "cpu")
+
+
+def decide(declared: str, device: str, begun: str | None = None) -> Decision:
     """Return the precision that a declared one becomes on a device ("cpu" or "gpu").
 
-    Raises BadInput for `amp` where the hardware has no mixed precision, and for what it cannot compute at all.
+    A run that began in another than it would get here goes on in that one. Raises BadInput for `amp` where the hardware
+    has no mixed precision, and for what it cannot compute at all.
     """
     row = find_row(device)
     hardware = f"{device.upper()} with {row.name}"
-    if declared == "auto":
-        return Decision(row.precision, hardware, row.precision)
-    if declared == "amp":
-        if row.precision == FP32:
-            words = f"this machine has no fast mixed precision ({hardware}); use precision=auto or precision=fp32"
-            raise BadInput(f"key 'precision': 'amp': {words}")
-        return Decision(row.precision, f"mixed precision of a {hardware}", row.precision)
-    if not can_compute(declared, device):
-        words = f"this machine cannot compute it ({hardware}); use precision=auto, which is {row.precision} here"
-        raise BadInput(f"key 'precision': '{declared}': {words}")
-    return Decision(declared, "as declared", row.precision)
+    if declared not in ("auto", "amp"):
+        if not can_compute(declared, device):
+            words = f"this machine cannot compute it ({hardware}); use precision=auto or precision=fp32"
+            raise BadInput(f"key 'precision': '{declared}': {words}")
+        return Decision(declared, "as declared", row.precision)
+    if begun is not None and begun != row.precision:
+        if not can_compute(begun, device):
+            raise BadInput(f"key 'precision': the run began in {begun}, which this {hardware} cannot compute")
+        return Decision(begun, f"the run began in it; a {hardware} would choose {row.precision}", row.precision, True)
+    if declared == "amp" and row.precision == FP32:
+        words = f"this machine has no fast mixed precision ({hardware}); use precision=auto or precision=fp32"
+        raise BadInput(f"key 'precision': 'amp': {words}")
+    return Decision(row.precision, hardware, row.precision)
 
 
 def can_compute(precision: str, device: str) -> bool:
@@ -142,3 +165,70 @@ def autocast(device: str, precision: str) -> AbstractContextManager[Any]:
     import torch
 
     return nullcontext() if precision == FP32 else torch.autocast(device, dtype=dtype_of(precision))
+
+
+# Below this factor a precision is not called slow: so much may be noise.
+SLOW = 1.2
+# Images, channels and pixels a side of the block that is timed; on a GPU enough to outweigh the launch of its kernels.
+BLOCK = {"cpu": (8, 32, 16), "gpu": (256, 128, 32)}
+SECONDS_EACH = 0.1
+
+
+def remarks(decision: Decision, device: str) -> list[str]:
+    """Return what a user should know about a decision: that the run goes on as it began, and how slow that is here.
+
+    float32 is never called slow: every machine computes it natively, and recipes declare it to compare with.
+    """
+    found = [f"going on in {decision.precision}: {decision.reason}"] if decision.begun else []
+    if decision.precision in (FP32, decision.native):
+        return found
+    factor = slowdown(decision.precision, decision.native, device)
+    if factor >= SLOW:
+        words = f"{decision.precision} takes {factor:.1f} times as long as {decision.native} on this machine"
+        instead = "" if decision.begun else "; precision=auto chooses what is fast"
+        found.append(f"slow: {words} (a convolutional block, trained for a moment){instead}")
+    return found
+
+
+def slowdown(precision: str, other: str, device: str) -> float:
+    """Return how many times longer a small block takes to train in one precision than in another, within a second."""
+    import torch
+
+    threads = torch.get_num_threads()
+    # One thread: several wait for each other, on a busy machine for longer than they compute.
+    torch.set_num_threads(1)
+    try:
+        return seconds_of_step(precision, device) / seconds_of_step(other, device)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def seconds_of_step(precision: str, device: str) -> float:
+    """Return the seconds of a forward and backward pass of two convolutions with a BatchNorm, the least of some."""
+    import torch
+    from torch import nn
+
+    images, channels, pixels = BLOCK[device]
+    kind = "cuda" if device == "gpu" else "cpu"
+    # Nothing that a run draws later may depend on whether this was measured.
+    with torch.random.fork_rng([]):
+        one, two = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+    network = nn.Sequential(one, nn.BatchNorm2d(channels), nn.ReLU(), two).to(kind)
+    batch = torch.ones(images, channels, pixels, pixels, device=kind)
+
+    def step() -> float:
+        """Train once and return the seconds; reading the gradient waits for the device."""
+        began = time.perf_counter()
+        with autocast(kind, precision):
+            outputs = network(batch)
+        outputs.float().sum().backward()
+        assert one.bias is not None
+        assert one.bias.grad is not None
+        one.bias.grad.sum().item()
+        return time.perf_counter() - began
+
+    step()
+    seconds = [step()]
+    while sum(seconds) < SECONDS_EACH:
+        seconds.append(step())
+    return min(seconds)

@@ -13,22 +13,25 @@ from pathlib import Path
 from bench.algorithm_settings import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.model_check import check_model, check_sizes
+from bench.engines.precision import Decision, find_device
 from bench.engines.wandb_login import check_wandb
 from bench.schedule import shares
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 
 
-def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) -> Dataset:
-    """Return the run's data set, opened; raise BadInput for the first thing that the run at `run` needs and has not.
+def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) -> tuple[Dataset, Decision]:
+    """Return the run's data set, opened, and its precision; raise BadInput for the first thing that it needs and lacks.
 
     What is quick to check comes first, the data set, which may have to be drawn, late.
     """
     from bench.data.loader import check_batch_size, check_evaluation
+    from bench.engines.identity import choose_precision
 
     check_batch_size(spec.batch_size, world_size)
     check_process_batch(spec.algorithms, spec.batch_size // world_size)
     check_device(spec)
+    decision = choose_precision(spec, run)
     if rank == 0:
         check_port(world_size)
         check_writable(run)
@@ -39,20 +42,15 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     shares(spec, len(dataset.train) // spec.batch_size)  # refuses a schedule that contradicts itself
     check_sizes(spec, dataset)
     check_model(spec, dataset)
-    return dataset
+    return dataset, decision
 
 
 def check_device(spec: RunSpec) -> None:
-    """Refuse a device or precision that this machine does not have, and more processes than it has GPUs."""
+    """Refuse a device that this machine does not have, and more processes than it has GPUs."""
     import torch
 
-    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    if spec.device == "gpu" and not gpus:
-        raise BadInput("key 'device': 'gpu': this machine has no usable GPU; use device=cpu or device=auto")
-    if spec.precision == "amp_fp16" and (spec.device == "cpu" or not gpus):
-        raise BadInput("key 'precision': 'amp_fp16' needs a GPU; on a CPU use precision=amp_bf16 or precision=fp32")
-    if spec.device != "cpu" and 0 < gpus < here:
+    if find_device(spec.device) == "gpu" and (gpus := torch.cuda.device_count()) < here:
         raise BadInput(f"{here} processes on this machine, which has {gpus} GPUs: use -n {gpus}, or device=cpu")
 
 

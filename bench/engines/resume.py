@@ -9,30 +9,10 @@ from composer.utils import dist
 from bench.data.loader import TrainLoader
 from bench.engines import snapshot
 from bench.engines.callbacks.recorder import Recorder
-from bench.engines.checkpoints import Content, Damaged, Found, newest_valid, quarantine, read_checkpoint, sweep
+from bench.engines.checkpoints import Content, Found, newest_valid, quarantine, read_checkpoint, sweep
+from bench.engines.identity import check_identity
 from bench.records import CHECKPOINTS, RunWriter
-from bench.spec import RunSpec, recipe_hash
 from bench.util.errors import BadInput
-
-
-def identify(spec: RunSpec, world_size: int) -> Content:
-    """Return what a checkpoint says about its run: whose it is, and by how many processes."""
-    return {"recipe": recipe_hash(spec), "seed": spec.seed, "world_size": world_size}
-
-
-def check_identity(content: Content, mine: Content, path: Path) -> None:
-    """Raise Damaged for another run's checkpoint, BadInput for one of another number of processes."""
-    for key in ("recipe", "seed"):
-        if content.get(key) != mine[key]:
-            raise Damaged(f"it belongs to another run ({key} {content.get(key)!r}, this run has {mine[key]!r})")
-    theirs, ours = content.get("world_size"), mine["world_size"]
-    if not isinstance(theirs, int):
-        raise Damaged("it does not tell by how many processes it was saved")
-    if theirs != ours:
-        raise BadInput(
-            f"run {path} was saved by {theirs} processes and this is {ours}: batch statistics are each process's own, "
-            f"so the result would be that of no recipe. Go on with -n {theirs}, or change seed or experiment"
-        )
 
 
 def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None]) -> Found:
@@ -70,15 +50,15 @@ def agree(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str],
 
 
 def resume(
-    trainer: Trainer, spec: RunSpec, writer: RunWriter, recorder: Recorder, report: Callable[[str], None]
+    trainer: Trainer, identity: Content, writer: RunWriter, recorder: Recorder, report: Callable[[str], None]
 ) -> bool:
-    """Put a built trainer where its run was interrupted, and return whether nothing is left to train.
+    """Put a built trainer where the run of an identity was interrupted, and return whether nothing is left to train.
 
     The epochs file is made to hold what the checkpoint knows; without a checkpoint the run starts from nothing. Raises
     BadInput for a whole checkpoint that cannot be used.
     """
     folder = writer.path / CHECKPOINTS
-    content = agree(folder, trainer, identify(spec, dist.get_world_size()), report)
+    content = agree(folder, trainer, identity, report)
     if content:
         try:
             snapshot.give(trainer.state, content)

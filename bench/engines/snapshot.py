@@ -60,7 +60,8 @@ def give(state: State, content: Content) -> None:
         give_optimizer(optimizer, saved)
     for scheduler, saved in zip(state.schedulers, content["schedulers"], strict=True):
         scheduler.load_state_dict(saved)
-    if state.scaler is not None:
+    # A run that was begun on a CPU, where no gradient is scaled, has none.
+    if state.scaler is not None and content["scaler"]:
         state.scaler.load_state_dict(content["scaler"])
     for group, items in (("algorithms", state.algorithms), ("callbacks", state.callbacks)):
         for name, item in by_class(items).items():

@@ -76,8 +76,11 @@ def run_id(experiment: str, run: str) -> str:
     return whole if len(whole) <= MAX_ID else f"{whole[: MAX_ID - 17]}-{digest}"
 
 
-def build_wandb(spec: RunSpec, folder: Path) -> SampledWandBLogger:
-    """Return the logger; its folder is made first, or wandb would silently use the system's temporary one."""
+def build_wandb(spec: RunSpec, folder: Path, precision: str) -> SampledWandBLogger:
+    """Return the logger of a run that computes in a precision.
+
+    Its folder is made first, or wandb would silently use the system's temporary one.
+    """
     if int(os.environ.get("RANK", "0")) == 0:
         (folder / WANDB).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -92,7 +95,8 @@ def build_wandb(spec: RunSpec, folder: Path) -> SampledWandBLogger:
         init_kwargs={
             "dir": str(folder),
             "mode": wandb_mode(),
-            "config": spec.model_dump(mode="json"),
+            # The spec says which precision was declared.
+            "config": {**spec.model_dump(mode="json"), "effective_precision": precision},
             # A run that is resumed goes on under the same id; offline each attempt leaves a folder of its own.
             "id": run_id(spec.experiment, folder.name),
             "resume": "allow",

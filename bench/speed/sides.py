@@ -11,7 +11,7 @@ from algorithms.cpu_autocast import keep_float32
 from bench.data.datasets import Dataset
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.optim import build_optimizer
-from bench.engines.precision import autocast, dtype_of
+from bench.engines.precision import BF16, autocast, dtype_of
 from bench.spec import RunSpec
 from bench.zoo.build import build_declared
 
@@ -55,24 +55,24 @@ def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, chan
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
 
 
-def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, *, compiled: bool) -> Side:
+def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: str, *, compiled: bool) -> Side:
     """Return the least a step can cost: forward, loss, backward and update on one batch that is in memory already.
 
     Raises DoesNotCompile, having said why, for a network that is to be compiled and cannot be.
     """
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, dataset, device, channels_last=channels_last)
-    if device.type == "cpu" and spec.precision == "amp_bf16":
+    if device.type == "cpu" and precision == BF16:
         keep_float32(network)
     images = trial_batch(dataset.image, spec.batch_size, device, channels_last).normal_()
-    if compiled and not compile_network(network, images, spec.precision, print):
+    if compiled and not compile_network(network, images, precision, print):
         raise DoesNotCompile(spec.model.name)
-    optimizer = build_optimizer(network, spec.optimizer, fused=True)
+    optimizer = build_optimizer(network, spec.optimizer)
     labels = torch.arange(spec.batch_size, device=device) % len(dataset.classes)
 
     def step() -> None:
         """Train once on the batch in memory."""
-        with autocast(device.type, spec.precision):
+        with autocast(device.type, precision):
             logits = network(images)
         optimizer.zero_grad()
         F.cross_entropy(logits.float(), labels).backward()

@@ -91,6 +91,7 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
 
     from bench.data.datasets import load_dataset
     from bench.engines.composer import find_machine, fit, start_clock
+    from bench.engines.precision import decide, find_device
     from bench.records import RunWriter, run_directory
     from bench.speed import sides
     from bench.speed.alternation import Alternation, Measured
@@ -101,11 +102,12 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         words += [f"data.name={plan.data}", f"runs={folder}"]
         spec = load_spec(YAMLS / f"{model}.yaml", words)
-        device, dataset = find_machine(spec).torch_device, load_dataset(plan.data)
+        precision = decide(spec.precision, find_device(spec.device)).precision
+        device, dataset = find_machine(spec, precision).torch_device, load_dataset(plan.data)
         others = {
-            "ceiling": sides.ceiling(spec, dataset, device, compiled=spec.compile),
+            "ceiling": sides.ceiling(spec, dataset, device, precision, compiled=spec.compile),
             **({"common": common_loop(spec, dataset, device)} if plan.common else {}),
-            "peak": sides.peak(spec.precision, device),
+            "peak": sides.peak(precision, device),
         }
         watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=sides.wait_for(device))
         try:
@@ -118,7 +120,7 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     return {
         "model": model,
         "mode": mode,
-        "precision": spec.precision,
+        "precision": precision,
         "channels_last": "channels_last" in spec.algorithms,
         "compile": spec.compile,
         "steps_a_round": watcher.steps,

@@ -15,7 +15,7 @@ ADJUSTED = Phrase(
     "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block."
 )
 PAIRED = Phrase(
-    "Δ = arm − base in points over common seeds, with its 95 % interval (not adjusted), paired t-test; p after Holm."
+    "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm."
 )
 SETTLE = Phrase(
     "Seeds to settle: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen."
@@ -43,11 +43,15 @@ def ablation_rows(
     """Return the rows of the bases, then of the arms with their contrasts, adjusted together."""
     shown = columns_shown(COLUMNS, options)
     rows = [
-        Row({"arm": words("{}", label), "verdict": words("base"), **m.measure(base, shown)}) for label, base in bases
+        Row(
+            {"arm": words("{}", label), "verdict": words("base"), **m.measure(base, shown)},
+            notes.precision_notes([base]),
+        )
+        for label, base in bases
     ]
     contrasts = contrasts_of([(base, run_group) for _, run_group, base in arms], options.paired)
     for (label, run_group, base), contrast in zip(arms, contrasts, strict=True):
-        cells = {"arm": words("{}", label), **m.measure(run_group, shown), **contrast_cells(contrast)}
+        cells = {"arm": words("{}", label), **m.measure(run_group, shown), **contrast_cells(contrast, base)}
         rows.append(Row(cells, arm_notes(run_group, base, ablated)))
     return rows
 
@@ -55,7 +59,9 @@ def ablation_rows(
 def arm_notes(run_group: RunGroup, base: RunGroup | None, ablated: Collection[str]) -> tuple[Phrase, ...]:
     """Return the footnote on how an arm's recipe differs from its base's, beyond what is ablated."""
     different = () if base is None else notes.recipe_notes(run_group, base.recipe_fields, ignore=tuple(ablated))
-    return (Phrase("its recipe differs from the base's: {}", different),) if different else ()
+    if not different:
+        return notes.precision_notes([run_group])
+    return (Phrase("its recipe differs from the base's: {}", different),)
 
 
 def ablation_table(ablation: Ablation, blocks: Sequence[Block], options: m.Options) -> Table:

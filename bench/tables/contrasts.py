@@ -16,6 +16,7 @@ SEEDS = m.column("seeds_to_settle", "Seeds to settle", 0)
 COLUMNS = (ARM, m.TOP1, m.RUNS, DELTA, P_VALUE, VERDICT, SEEDS, m.PARAMETERS, m.MACS, m.TRAIN)
 NOISE = Phrase("Noise floor: one network and recipe under several names")
 NO_BASE = Phrase("no base to compare with in this block")
+NO_PAIR = Phrase("no common seed was computed in the same precision")
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Samples:
 
 
 def samples_of(base: RunGroup, arm: RunGroup, pairs: bool) -> Samples | None:
-    """Return the accuracies to compare, of the common seeds only when paired; None where one side has none."""
+    """Return the accuracies to compare, when paired of common seeds in one precision; None where one side has none."""
     a, b = base.by_seed("top1"), arm.by_seed("top1")
-    common = sorted(set(a) & set(b))
+    common = sorted(seed for seed in set(a) & set(b) if base.precisions[seed] == arm.precisions[seed])
     first, second = (common, common) if pairs else (sorted(a), sorted(b))
     if not first or not second:
         return None
@@ -76,10 +77,10 @@ def contrasts_of(pairs: Sequence[tuple[RunGroup | None, RunGroup]], paired: bool
     ]
 
 
-def contrast_cells(contrast: Contrast | None) -> dict[str, Cell]:
-    """Return the cells of a contrast, or gaps where there is nothing to compare with."""
+def contrast_cells(contrast: Contrast | None, base: RunGroup | None) -> dict[str, Cell]:
+    """Return the cells of a contrast with a base, or gaps where there is nothing to compare with."""
     if contrast is None:
-        return {column.key: Cell(why=NO_BASE) for column in (DELTA, P_VALUE, VERDICT, SEEDS)}
+        return {column.key: Cell(why=NO_PAIR if base else NO_BASE) for column in (DELTA, P_VALUE, VERDICT, SEEDS)}
     test, runs = contrast.difference, contrast.runs
     why = Phrase(test.why) if test.why else None
     p = missing(test.why or "not tested: the same network") if contrast.p is None else number(contrast.p, runs)
@@ -117,7 +118,7 @@ def noise_block(run_groups: Sequence[RunGroup], paired: bool) -> list[Block]:
 def noise_row(one: RunGroup, other: RunGroup, paired: bool) -> Row:
     """Return the difference between two names of one network, and what the spread of its seeds alone would give."""
     contrast = contrasts_of([(one, other)], paired)[0]
-    cells = {ARM.key: words("{} − {}", other.label, one.label), **contrast_cells(contrast)}
+    cells = {ARM.key: words("{} − {}", other.label, one.label), **contrast_cells(contrast, one)}
     if contrast is None:
         return Row(cells)
     a, b = one.by_seed("top1"), other.by_seed("top1")

@@ -1,6 +1,6 @@
 """Footnotes: how a row's recipe differs from the others', and which rows are one network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bench.analysis.cells import Phrase
 from bench.analysis.recipe import DEFAULT, RANKED_TOGETHER, RECIPE_FIELDS
@@ -9,6 +9,7 @@ from bench.analysis.run_groups import RunGroup, network_groups
 Common = Mapping[str, str]
 # A row is named by its model.
 NAMES_THE_ROW = "model"
+PRECISION = "precision"
 
 
 def field_note(name: str, value: str, usual: str) -> Phrase:
@@ -28,11 +29,28 @@ def joined(parts: Sequence[Phrase]) -> Phrase:
 
 
 def recipe_notes(run_group: RunGroup, common: Common, ignore: Sequence[str] = ()) -> tuple[Phrase, ...]:
-    """Return one footnote on all recipe fields in which a run group differs from the common recipe, or none."""
+    """Return one footnote on all recipe fields in which a run group differs from the common recipe, or none.
+
+    The precision is one of them also where the group's own seeds differ in it.
+    """
     fields, unsaid = run_group.recipe_fields, {NAMES_THE_ROW, *ignore}
-    different = [name for name in RECIPE_FIELDS if name not in unsaid and fields[name] != common[name]]
-    parts = [field_note(name, fields[name], common[name]) for name in different]
+    mixed = {PRECISION} if differs_in_precision([run_group]) else set()
+    differs = [name for name in RECIPE_FIELDS if fields[name] != common[name] or name in mixed]
+    parts = [field_note(name, fields[name], common[name]) for name in differs if name not in unsaid]
     return (joined(parts),) if parts else ()
+
+
+def differs_in_precision(run_groups: Iterable[RunGroup]) -> bool:
+    """Tell whether the runs of some groups were computed in several precisions."""
+    return len({precision for run_group in run_groups for precision in run_group.precisions.values()}) > 1
+
+
+def precision_notes(run_groups: Sequence[RunGroup], among: Sequence[RunGroup] = ()) -> tuple[Phrase, ...]:
+    """Return the footnote on the precision of a row, if its runs or those `among` which it is shown differ in it."""
+    if not differs_in_precision([*run_groups, *among]):
+        return ()
+    texts = dict.fromkeys(run_group.recipe_fields[PRECISION] for run_group in run_groups)
+    return (Phrase("{}: {}", (Phrase(PRECISION), "; ".join(texts))),)
 
 
 def network_notes(run_groups: Sequence[RunGroup]) -> dict[tuple[str, ...], tuple[Phrase, ...]]:

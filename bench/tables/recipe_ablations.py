@@ -112,4 +112,5 @@ def difference(ablation: Ablation, run_group: RunGroup, base: RunGroup) -> str:
         *(f"+ {text}" for text in sorted(ours - theirs)),
         *(f"− {text}" for text in sorted(theirs - ours)),
     ]
-    return declared_label(ablation, run_group) or ", ".join(words)
+    # Without a difference, two declarations came to the same, as `auto` and fp32 do without mixed precision.
+    return declared_label(ablation, run_group) or ", ".join(words) or whole_label(ablation, run_group)

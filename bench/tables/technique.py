@@ -64,8 +64,12 @@ def technique_rows(groups: dict[str, list[RunGroup]]) -> list[Row]:
     rows = [(members, technique_cells(technique, members)) for technique, members in groups.items()]
     rows.sort(key=lambda row: -(row[1]["top1"].value or 0.0))
     places = ranks([cells["top1"].value for _, cells in rows])
+    everyone = [run_group for members, _ in rows for run_group in members]
     return [
-        Row({"rank": rank_cell(place, cells["networks"].runs), **cells}, (Phrase("{}", (member_names(members),)),))
+        Row(
+            {"rank": rank_cell(place, cells["networks"].runs), **cells},
+            (Phrase("{}", (member_names(members),)), *notes.precision_notes(members, everyone)),
+        )
         for place, (members, cells) in zip(places, rows, strict=True)
     ]
 

@@ -115,6 +115,7 @@ REASONS = {
     "not known of every network": "并非每个网络都有该数据",
     "no finished run in this block": "本组中没有已完成的运行",
     "no base to compare with in this block": "本组中没有可比较的基线",
+    "no common seed was computed in the same precision": "没有以相同精度计算的共同种子",
     "not tested: the same network": "未检验：同一网络",
     "the spread is not known from one run an arm": "每组只有一次运行，离散程度未知",
     "reached by {} of {} runs": "{1} 次运行中有 {0} 次达到",
@@ -156,8 +157,8 @@ LINES = {
     "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block.": (
         "Δ = 实验组 − 基线 (百分点)，95 % 区间 (未校正) 由 Welch t 检验给出；p 值在组内经 Holm 校正。"
     ),
-    "Δ = arm − base in points over common seeds, with its 95 % interval (not adjusted), paired t-test; p after Holm.": (
-        "Δ = 相同种子下实验组 − 基线 (百分点)，95 % 区间 (未校正) 由配对 t 检验给出；p 值经 Holm 校正。"
+    "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm.": (
+        "Δ = 相同种子且精度相同时实验组 − 基线 (百分点)，95 % 区间 (未校正) 由配对 t 检验给出；p 值经 Holm 校正。"
     ),
     "Seeds to settle: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen.": (
         "所需种子数：若差异与离散程度如目前所见，未校正 p = 0.05 下达到 80 % 功效时每组所需的种子数。"

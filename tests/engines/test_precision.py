@@ -1,31 +1,12 @@
 """Which precision each kind of hardware gets, with the queries of its capabilities replaced."""
 
-from dataclasses import dataclass
-
 import pytest
 import torch
 
 from bench.engines import precision
-from bench.engines.precision import ROWS, Decision, autocast, decide, dtype_of
+from bench.engines.precision import ROWS, Decision, autocast, decide, dtype_of, remarks, slowdown
 from bench.util.errors import BadInput
-
-
-@dataclass(frozen=True)
-class CPU:
-    """What the queries answer on a processor."""
-
-    vectors: str = "DEFAULT"
-    onednn: bool = False
-    avx512_bf16: bool = False
-    amx: bool = False
-    arm: bool = False
-
-
-EPYC_ZEN5 = CPU("AVX512", onednn=True, avx512_bf16=True)
-SAPPHIRE_RAPIDS = CPU("AVX512", onednn=True, avx512_bf16=True, amx=True)
-AVX512_ALONE = CPU("AVX512", onednn=True)
-AVX2 = CPU("AVX2")
-GRAVITON3, GRAVITON2 = CPU("SVE256", onednn=True, arm=True), CPU(arm=True)
+from tests.engines.cpus import AVX2, AVX512_ALONE, CPU, EPYC_ZEN5, GRAVITON2, GRAVITON3, SAPPHIRE_RAPIDS, replace_cpu
 
 CPUS: dict[str, tuple[CPU, str, str]] = {
     "AVX512-BF16": (EPYC_ZEN5, "amp_bf16", "CPU with AVX512-BF16"),
@@ -48,15 +29,6 @@ GPUS: dict[tuple[int, int], tuple[str, str]] = {
     (8, 0): ("amp_bf16", "GPU with compute capability 8.0 or above"),
     (9, 0): ("amp_bf16", "GPU with compute capability 8.0 or above"),
 }
-
-
-def replace_cpu(monkeypatch: pytest.MonkeyPatch, cpu: CPU) -> None:
-    """Let the queries answer as on this processor."""
-    monkeypatch.setattr(precision, "is_arm", lambda: cpu.arm)
-    monkeypatch.setattr(precision, "vector_extension", lambda: cpu.vectors)
-    monkeypatch.setattr(precision, "onednn_has_bf16", lambda: cpu.onednn)
-    monkeypatch.setattr(precision, "has_amx", lambda: cpu.amx)
-    monkeypatch.setattr(precision, "has_avx512_bf16", lambda: cpu.avx512_bf16)
 
 
 @pytest.mark.parametrize("name", CPUS)
@@ -126,10 +98,70 @@ def test_an_explicit_precision_is_obeyed(declared: str, cpu: CPU, monkeypatch: p
 
 def test_what_cannot_be_computed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_cpu(monkeypatch, AVX2)
-    with pytest.raises(BadInput, match=r"'amp_fp16': this machine cannot compute it .*precision=auto, which is fp32"):
+    with pytest.raises(
+        BadInput, match=r"'amp_fp16': this machine cannot compute it .*precision=auto or precision=fp32"
+    ):
         decide("amp_fp16", "cpu")
     monkeypatch.setattr(precision, "compute_capability", lambda: (7, 0))
     assert decide("amp_fp16", "gpu").precision == "amp_fp16"
+
+
+@pytest.mark.parametrize(("declared", "begun"), [("auto", "fp32"), ("auto", "amp_bf16"), ("amp", "amp_bf16")])
+def test_a_run_goes_on_as_it_began(declared: str, begun: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the hardware would choose otherwise it says so; where it would choose the same, nothing is said."""
+    for cpu in (EPYC_ZEN5, AVX2):
+        replace_cpu(monkeypatch, cpu)
+        chosen = decide("auto", "cpu")
+        decision = decide(declared, "cpu", begun)
+        if begun == chosen.precision:
+            assert decision == chosen
+            assert remarks(decision, "cpu") == []
+        else:
+            assert (decision.precision, decision.native, decision.begun) == (begun, chosen.precision, True)
+            assert remarks(decision, "cpu")[0] == (
+                f"going on in {begun}: the run began in it; a {chosen.reason} would choose {chosen.precision}"
+            )
+
+
+def test_what_it_began_in_is_refused_where_it_cannot_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_cpu(monkeypatch, EPYC_ZEN5)
+    with pytest.raises(BadInput, match="began in amp_fp16, which this CPU with AVX512-BF16 cannot compute"):
+        decide("auto", "cpu", "amp_fp16")
+    monkeypatch.setattr(precision, "compute_capability", lambda: (7, 0))
+    assert decide("auto", "gpu", "amp_bf16").begun
+
+
+@pytest.mark.parametrize(
+    ("declared", "cpu", "factor", "said"),
+    [
+        ("amp_bf16", AVX2, 15.44, "slow: amp_bf16 takes 15.4 times as long as fp32 on this machine"),
+        ("amp_bf16", AVX512_ALONE, 2.7, "slow: amp_bf16 takes 2.7 times as long"),
+        ("amp_bf16", AVX512_ALONE, 1.1, None),
+        ("amp_bf16", EPYC_ZEN5, None, None),
+        ("fp32", EPYC_ZEN5, None, None),
+        ("auto", AVX2, None, None),
+    ],
+)
+def test_what_is_slow_is_said_with_a_factor_and_a_way_out(
+    declared: str, cpu: CPU, factor: float | None, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a factor nothing is measured: the precision is the hardware's own, or float32."""
+    replace_cpu(monkeypatch, cpu)
+    monkeypatch.setattr(precision, "slowdown", lambda *_: factor or pytest.fail("measured in vain"))
+    lines = remarks(decide(declared, "cpu"), "cpu")
+    if said is None:
+        assert lines == []
+    else:
+        (line,) = lines
+        assert line.startswith(said)
+        assert "precision=auto" in line
+
+
+def test_the_measurement_leaves_threads_and_random_numbers_alone() -> None:
+    threads, generator = torch.get_num_threads(), torch.get_rng_state()
+    assert slowdown("amp_bf16", "fp32", "cpu") > 0
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), generator)
 
 
 @pytest.mark.parametrize(

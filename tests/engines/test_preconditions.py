@@ -199,7 +199,7 @@ def test_a_run_that_logs_nothing_asks_nothing_of_wandb(tmp_path: Path, monkeypat
     monkeypatch.setenv("WANDB_MODE", "online")
     without_wandb(monkeypatch)
     spec = train.load_spec("yamls/quickstart.yaml", ["batch_size=60", "wandb.enabled=false"])
-    dataset = preconditions.check_preconditions(spec, tmp_path / "runs" / "a" / "b", 0, 1)
+    dataset, _ = preconditions.check_preconditions(spec, tmp_path / "runs" / "a" / "b", 0, 1)
     assert (len(dataset.train), len(dataset.evaluation)) == (640, 211)
     assert not (tmp_path / "runs").exists()
 

@@ -1,8 +1,12 @@
 """What W&B gets of a run: rare metrics always, those of every step at every tenth."""
 
+from pathlib import Path
+
 import pytest
 
-from bench.engines.wandb_run import EVERY, MAX_ID, is_logged, run_id
+from bench.config import YAMLS, load_spec
+from bench.engines.wandb_run import EVERY, MAX_ID, build_wandb, is_logged, run_id
+from bench.records import names_a_run
 
 
 @pytest.mark.parametrize(
@@ -19,6 +23,13 @@ from bench.engines.wandb_run import EVERY, MAX_ID, is_logged, run_id
 )
 def test_only_what_is_logged_at_every_step_is_sampled(names: list[str], step: int | None, logged: bool) -> None:
     assert is_logged(names, step) is logged
+
+
+def test_the_config_holds_the_declared_and_the_effective_precision(tmp_path: Path) -> None:
+    spec = load_spec(YAMLS / "quickstart.yaml")
+    config = build_wandb(spec, tmp_path, "fp32")._init_kwargs["config"]
+    assert (config["precision"], config["effective_precision"]) == ("auto", "fp32")
+    assert names_a_run(config)
 
 
 def test_ids_are_short_and_stay_apart() -> None:

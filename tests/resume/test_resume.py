@@ -15,7 +15,7 @@ from bench.engines import snapshot
 from bench.engines.callbacks import checkpoint
 from bench.engines.callbacks.checkpoint import is_due
 from bench.engines.checkpoints import Damaged, list_checkpoints, read_checkpoint, write_checkpoint
-from bench.engines.resume import check_identity
+from bench.engines.identity import check_identity
 from bench.engines.stopping import Interrupted
 from bench.records import RESULT
 from bench.util.duration import Duration
@@ -174,7 +174,7 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 
 def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -> None:
-    saved = {"recipe": "01234567", "seed": 3, "world_size": 8}
+    saved = {"recipe": "01234567", "seed": 3, "world_size": 8, "precision": "fp32"}
     check_identity(saved, dict(saved), tmp_path)
     with pytest.raises(BadInput, match=r"saved by 8 processes and this is 2.*-n 8"):
         check_identity(saved, {**saved, "world_size": 2}, tmp_path)
@@ -182,6 +182,14 @@ def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -
         check_identity({**saved, "world_size": "many"}, dict(saved), tmp_path)
     with pytest.raises(Damaged, match="another run"):
         check_identity(saved, {**saved, "recipe": "76543210"}, tmp_path)
+
+
+def test_a_checkpoint_is_of_one_precision(tmp_path: Path) -> None:
+    """One of before this was recorded is of the precision that its recipe declares."""
+    mine = {"recipe": "01234567", "seed": 3, "world_size": 8, "precision": "fp32"}
+    check_identity({key: value for key, value in mine.items() if key != "precision"}, mine, tmp_path)
+    with pytest.raises(BadInput, match="saved in amp_bf16 and would go on in fp32"):
+        check_identity({**mine, "precision": "amp_bf16"}, mine, tmp_path)
 
 
 class Stamp:

@@ -35,7 +35,7 @@ def test_seeds_times_recipes_times_models_seed_by_seed(write_suite: WriteSuite) 
     plan = expand(write_suite(recipes=recipes, seeds=[5, 7]))
     assert [run.spec.seed for run in plan.runs] == [5] * 6 + [7] * 6
     assert [run.spec.model.name for run in plan.runs[:3]] == ["resnet_20", "resnet_32", "ghost_resnet_20"]
-    assert [run.spec.precision for run in plan.runs[:6]] == ["amp_bf16"] * 3 + ["fp32"] * 3
+    assert [run.spec.precision for run in plan.runs[:6]] == ["auto"] * 3 + ["fp32"] * 3
     assert len({run.path for run in plan.runs}) == 12
     assert {run.path.parent for run in plan.runs} == {Path(plan.suite.runs) / "trial"}
 

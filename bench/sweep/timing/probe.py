@@ -28,7 +28,7 @@ MAX_CPU_BATCH = 128
 
 @dataclass(frozen=True)
 class Task:
-    """One network and how it is trained, as plain data; tasks that are equal train equally fast."""
+    """One network and how it is trained, as plain data; tasks that are equal train equally fast on one machine."""
 
     model: str
     stem: str | None
@@ -142,6 +142,7 @@ def make_step(task: Task) -> Callable[[], None]:
     import torch
 
     from bench.augmentation.augment import train_batch
+    from bench.engines.precision import autocast, decide
     from bench.spec import AugmentationSection
     from bench.zoo.build import build_model
 
@@ -154,7 +155,7 @@ def make_step(task: Task) -> Callable[[], None]:
     images = torch.randint(256, (task.batch, height, width, channels), dtype=torch.uint8, device=device)
     labels = torch.randint(task.classes, (task.batch,), device=device)
     indices, augmentation = torch.arange(task.batch), AugmentationSection(**task.augmentation)
-    lower = {"amp_bf16": torch.bfloat16, "amp_fp16": torch.float16}.get(task.precision)
+    precision = decide(task.precision, "gpu" if task.gpu else "cpu").precision
 
     def step() -> None:
         """Augment, train and update once."""
@@ -162,7 +163,7 @@ def make_step(task: Task) -> Callable[[], None]:
             images, indices, seed=0, epoch=0, augmentation=augmentation, mean=(0.5,) * 3, std=(0.25,) * 3
         )
         batch = batch if task.channels_last else batch.contiguous()
-        with torch.autocast(device.type, dtype=lower or torch.bfloat16, enabled=lower is not None):
+        with autocast(device.type, precision):
             logits = network(batch)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
