@@ -44,6 +44,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def threads_a_process(processes: int) -> int:
+    """Return how many threads each of the processes on this machine computes with."""
+    return max(1, usable_cores() // processes)
+
+
 def cpu_model() -> str:
     """Return the processor's name as Linux gives it, else as Python does."""
     info = Path("/proc/cpuinfo")

@@ -15,13 +15,15 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from bench.budget import data_sizes
 from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.memory import keep_freed_memory
-from bench.engines.precision import Decision
+from bench.engines.plan import machine_line, plan_lines
+from bench.engines.precision import Decision, find_device
 from bench.engines.preconditions import check_preconditions
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
-from bench.environment import describe_environment
+from bench.environment import describe_environment, threads_a_process
 from bench.records import RESULT, RunWriter, read_failure, run_directory
 from bench.spec import RunSpec
 from bench.util.cli import OK, make_parser, run_command
@@ -40,6 +42,22 @@ def world_size() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def say_plan(spec: RunSpec, path: Path) -> None:
+    """Say what is known of a run before torch and Composer are imported, which takes seconds."""
+    if rank() == 0:
+        print(*plan_lines(spec, data_sizes(spec), path), sep="\n", flush=True)
+
+
+def say_machine(spec: RunSpec, decision: Decision) -> None:
+    """Say how the run is computed on this machine, before Composer is imported."""
+    import torch
+
+    if rank() == 0:
+        threads = spec.threads or threads_a_process(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        gpu = torch.cuda.get_device_name() if find_device(spec.device) == "gpu" else None
+        print(machine_line(decision, world_size(), threads, gpu), flush=True)
+
+
 def train(arguments: Sequence[str]) -> int:
     """Read the spec, check everything that can be checked, then train and record."""
     parser = make_parser("bench.train", __doc__ or "", "composer -n 2 bench/train.py -f yamls/resnet_20.yaml seed=3")
@@ -56,7 +74,9 @@ def train(arguments: Sequence[str]) -> int:
     failure = read_failure(path)
     if failure:
         raise RunStopped(describe_failure(str(path), failure))
+    say_plan(spec, path)
     dataset, decision = check_preconditions(spec, path, rank(), world_size())
+    say_machine(spec, decision)
     return run(spec, dataset, decision, RunWriter(path))
 
 

@@ -49,6 +49,13 @@ def test_two_ranks_leave_a_complete_run(two_ranks: tuple[RunRecord, str]) -> Non
     assert [row["epoch"] for row in record.epochs] == [1, 2]
     assert {row["eval_samples"] for row in record.epochs} == {211}
     assert record.result["training"]["samples"] == 2 * 600
+    plan, where, machine, *rest = printed.splitlines()
+    assert plan == "resnet_20 on shapes100, seed 0: 20 steps x 60 images (2 epochs)"
+    assert where.endswith(f"recorded in {record.path}")
+    assert machine.startswith("precision ")
+    assert "processes x threads: 2 x " in machine
+    assert rest[0].startswith("step 10 of 20 | ")
+    assert rest[0].endswith(" s left")
     assert "epoch 2" in printed
     assert f"top-1 {record.result['top1']:.2f}" in printed
 

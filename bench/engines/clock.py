@@ -36,6 +36,11 @@ class Clock:
         self._phase, self._since = phase, now
         return ended
 
+    def elapsed(self, phase: str) -> float:
+        """Return the seconds of a phase up to now, without waiting for the device: to be shown, not recorded."""
+        running = self._now() - self._since if phase == self._phase else 0.0
+        return self.seconds[phase] + running
+
     def read(self) -> dict[str, float]:
         """Return the seconds of each phase up to now."""
         self.switch(self._phase)

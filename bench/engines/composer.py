@@ -4,7 +4,6 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 """
 
 import atexit
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ from bench.engines.callbacks.cost import CostCallback
 from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
 from bench.engines.callbacks.divergence import StopAtDivergence
 from bench.engines.callbacks.loader_epoch import SetLoaderEpoch
+from bench.engines.callbacks.progress import Progress
 from bench.engines.callbacks.recorder import Recorder
 from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
@@ -41,15 +41,17 @@ from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
 from bench.engines.optim import build_optimizer
 from bench.engines.precision import BF16, FP16, Decision, find_device, remarks
+from bench.engines.progress import run_length
 from bench.engines.results import make_result
 from bench.engines.resume import resume
 from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
-from bench.environment import usable_cores
+from bench.environment import threads_a_process
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec
+from bench.util.console import Console
 from bench.zoo.build import build_declared, find_model
 
 
@@ -73,7 +75,7 @@ def find_machine(spec: RunSpec, precision: str) -> Machine:
     device = find_device(spec.device)
     if device == "gpu":
         torch.cuda.set_device(dist.get_local_rank())
-    threads = spec.threads or max(1, usable_cores() // dist.get_local_world_size())
+    threads = spec.threads or threads_a_process(dist.get_local_world_size())
     torch.set_num_threads(threads)
     return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads, precision)
 
@@ -152,7 +154,8 @@ def build_trainer(
         run_name=writer.path.name,
         # A resumed run's loader begins at its batch by itself; Composer would load and drop all before it.
         spin_dataloaders=False,
-        progress_bar=sys.stderr.isatty(),
+        # `Progress` shows one bar for the whole run; Composer's shows one for each epoch and evaluation.
+        progress_bar=False,
         auto_log_hparams=False,
     )
 
@@ -166,35 +169,41 @@ def fit(
     stop: StopSignals,
     watchers: Sequence[Callback] = (),
     decision: Decision | None = None,
+    *,
+    show_progress: bool = True,
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
-    Rank 0 writes rows, checkpoints, result and W&B summary. `clock` runs in its start-up phase; a signal that `stop`
-    has received, even before, ends the run after its next step; `watchers` are called after our own callbacks
-    (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. Raises RunStopped for
-    a run that a signal or its numbers ended, and whatever training raises; the directory then stays unfinished.
+    Rank 0 writes rows, checkpoints, result and W&B summary, and shows the progress. `clock` runs in its start-up phase;
+    a signal that `stop` has received, even before, ends the run after its next step; `watchers` are called after our
+    own callbacks (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. Raises
+    RunStopped for a run that a signal or its numbers ended, and whatever training raises; the directory then stays
+    unfinished.
     """
     decision = decision or choose_precision(spec, writer.path)
     machine = find_machine(spec, decision.precision)
-    first = machine.shard.rank == 0
+    first, console = machine.shard.rank == 0, Console()
+    say = console.say if first else silent
     for remark in remarks(decision, machine.device) if first else []:
         say(remark)
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
     cost = CostCallback(dataset.image, spec.algorithms, clock)
     identity = identify(spec, machine.shard.world_size, machine.precision)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
-    callbacks = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *watchers]
+    length = run_length(spec, len(dataset.train), len(dataset.evaluation))
+    progress = [Progress(length, clock, console)] if first and show_progress else []
+    ours = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *progress]
     if machine.shard.world_size > 1:
         with stop.bounded():
             dist.initialize_dist(machine.device)
-    trainer = build_trainer(spec, dataset, machine, callbacks, writer)
+    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], writer)
     dispatch_lean(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
         try:
             # A run that was killed between its end and its result has nothing left to train.
-            complete = resume(trainer, identity, writer, recorder, say if first else silent)
-            compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine)
+            complete = resume(trainer, identity, writer, recorder, say)
+            compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine, say)
             if not complete:
                 train_to_end(trainer, recorder, saver)
             result = make_result(
@@ -223,13 +232,15 @@ def fit(
     return result
 
 
-def compile_run(trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Machine) -> bool:
-    """Compile the run's network, or say on rank 0 why it cannot be; return whether it is compiled."""
+def compile_run(
+    trainer: Trainer, spec: RunSpec, dataset: Dataset, machine: Machine, report: Callable[[str], None]
+) -> bool:
+    """Compile the run's network, or report why it cannot be; return whether it is compiled."""
     samples, channels_last = spec.batch_size // machine.shard.world_size, "channels_last" in spec.algorithms
     images = trial_batch(dataset.image, samples, machine.torch_device, channels_last)
     model = unwrap_model(trainer.state.model)
     assert isinstance(model, Classifier)
-    return compile_network(model.module, images, machine.precision, say if machine.shard.rank == 0 else silent)
+    return compile_network(model.module, images, machine.precision, report)
 
 
 def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback) -> None:
@@ -244,11 +255,6 @@ def record_failure(writer: RunWriter, failure: dict[str, Any]) -> None:
     with suppress(OSError):
         writer.fail(failure)
     fail_wandb(failure)
-
-
-def say(text: str) -> None:
-    """Print a line at once, also into a pipe or a file."""
-    print(text, flush=True)
 
 
 def silent(_: str) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.records import RunWriter
 from bench.util.cli import FAILED
+from bench.util.console import CLEAR
 from bench.util.errors import BadInput
 
 AGAIN = "Run the same command again to go on."
@@ -136,8 +137,10 @@ class StopSignals:
         if not self.received:
             self.received = number
             # Written past Python's buffers: a handler may run in the middle of a print.
+            start = CLEAR if os.isatty(2) else ""
             name = signal.Signals(number).name
-            os.write(2, f"{name}: stopping at the end of the next step or evaluation, with a checkpoint\n".encode())
+            words = f"{start}{name}: stopping at the end of the next step or evaluation, with a checkpoint\n"
+            os.write(2, words.encode())
 
 
 def _end_later(reader: int, left: threading.Event, seconds: float) -> None:

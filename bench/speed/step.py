@@ -112,7 +112,8 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
         watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=sides.wait_for(device))
         try:
             environment, clock = describe_environment(), start_clock(time.time(), time.time())
-            fit(spec, dataset, RunWriter(run_directory(spec)), environment, clock, StopSignals(), [watcher])
+            writer = RunWriter(run_directory(spec))
+            fit(spec, dataset, writer, environment, clock, StopSignals(), [watcher], show_progress=False)
         except Measured:
             pass
     peaks = [sides.gflops_of_peak(seconds, watcher.steps) for seconds in watcher.seconds.pop("peak")]

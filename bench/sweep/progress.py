@@ -13,6 +13,7 @@ from rich.text import Text
 
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import progress as share_of
+from bench.util.console import show_seconds
 
 SECONDS_BETWEEN_LINES = 60.0
 SECONDS_BETWEEN_FRAMES = 1.0
@@ -50,16 +51,6 @@ class TimeLeft:
                 took += now - active.started
                 expected += share * self.expected[active.run.name]
         return took / expected if expected else (1.0 if self.measured else None)
-
-
-def show_seconds(seconds: float | None) -> str:
-    """Return a time in words, such as "1 h 05 min"."""
-    if seconds is None:
-        return "unknown"
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
 
 
 def summary(progress: Progress, left: float | None) -> str:

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.sweep.backends.machine import Machine
-from bench.sweep.progress import show_seconds
 from bench.sweep.states import Failure, State, find_failure, find_record, progress
 from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
 from bench.sweep.timing.estimate import STARTUP_SECONDS, Work, suite_seconds
 from bench.sweep.timing.probe import Task
 from bench.sweep.timing.throughput import BUSY, Figures
+from bench.util.console import show_seconds
 from bench.util.text_table import text_table
 
 PFLOP = 10**15

@@ -16,6 +16,7 @@ def test_every_second_is_counted_once(steps: list[tuple[str | None, float]]) -> 
         time[0] += seconds
         if phase is not None:
             expected[phase] += seconds
+            assert abs(clock.elapsed(phase) - expected[phase]) < 1e-6
     found = clock.read()
     assert all(abs(found[phase] - expected[phase]) < 1e-6 for phase in PHASES)
 
@@ -36,4 +37,5 @@ def test_the_device_is_synchronised_at_every_edge() -> None:
     clock = Clock(synchronise=lambda: waits.append("wait"))
     for phase in ("train", "eval", None):
         clock.switch(phase)
+        clock.elapsed("train")
     assert len(waits) == 3

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import io
 import json
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.engines.results import best_epoch
 from bench.engines.stopping import Diverged, StopSignals
 from bench.environment import describe_environment
 from bench.records import RunWriter, read_run, run_directory
+from bench.util.console import CLEAR, Console
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
 
@@ -161,3 +163,18 @@ def test_batch_norm_and_bias_can_be_left_out_of_weight_decay() -> None:
     assert [p.ndim for p in decayed["params"]] == [4]
     assert [p.ndim for p in free["params"]] == [1, 1, 1]
     assert free["weight_decay"] == 0.0
+
+
+def test_a_terminal_has_one_bar(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Ours, on one line; Composer's own bars and what it prints with them are off."""
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("bench.engines.composer.Console", lambda: Console(stream))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    train(dataset, tmp_path, "max_duration=12ba", "eval_interval=6ba")
+    lines = [line.rpartition(CLEAR)[2] for line in stream.getvalue().split("\n")]
+    assert [line.partition(" ")[0] for line in lines] == ["epoch", "epoch", ""]
+    assert "step 10 of 12 | " in stream.getvalue()
+    assert capfd.readouterr() == ("", "")

@@ -15,7 +15,7 @@ from bench.sweep.__main__ import main
 from bench.sweep.backends.host import CoreLock
 from bench.sweep.backends.locks import RunLock, is_running, lock_of
 from bench.sweep.backends.machine import Slot
-from bench.sweep.progress import LiveView, PlainView, TimeLeft, show_seconds, summary
+from bench.sweep.progress import LiveView, PlainView, TimeLeft, summary
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import explain_exit, last_lines, read_state
 from bench.sweep.suite import PlannedRun
@@ -53,14 +53,6 @@ def test_without_expectations_the_time_left_is_unknown_until_a_run_has_shown_it(
     left = TimeLeft({run.name: None for run in runs}, 1)
     assert left.seconds(Progress(list(runs)), 0.0) is None
     assert left.seconds(Progress(list(runs[1:]), finished=[runs[0]], seconds={runs[0].name: 60.0}), 0.0) == 120.0
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(None, "unknown"), (12, "12 s"), (90, "2 min"), (3900, "1 h 05 min"), (90_000, "25 h 00 min")],
-)
-def test_times_are_shown_in_words(seconds: float | None, shown: str) -> None:
-    assert show_seconds(seconds) == shown
 
 
 def test_plain_lines_come_with_news_and_once_a_minute(write_suite: WriteSuite) -> None:

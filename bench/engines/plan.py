@@ -1,0 +1,32 @@
+"""What a run is about to do, in words: printed as soon as it is known, so that nobody waits without a sign."""
+
+from pathlib import Path
+
+from bench.budget import Sizes
+from bench.engines.precision import Decision
+from bench.engines.progress import RunLength, run_length
+from bench.environment import cpu_model
+from bench.spec import RunSpec
+
+
+def length_words(length: RunLength) -> str:
+    """Return how long a run lasts."""
+    if length.steps is None:
+        return f"{length.seconds:,} seconds of training, {length.batch_size:,} images a step"
+    return f"{length.steps:,} steps x {length.batch_size:,} images ({length.steps / length.epoch_steps:.3g} epochs)"
+
+
+def plan_lines(spec: RunSpec, sizes: Sizes, path: Path) -> list[str]:
+    """Return what is known from the spec and the data's sizes alone: the network, its data, how long, where to."""
+    length = run_length(spec, sizes.train, sizes.evaluation)
+    split = "" if spec.data.split == "test" else f" (split {spec.data.split})"
+    return [
+        f"{spec.model.name} on {spec.data.name}{split}, seed {spec.seed}: {length_words(length)}",
+        f"evaluated on {sizes.evaluation:,} images every {spec.eval_interval} and at the end; recorded in {path}",
+    ]
+
+
+def machine_line(decision: Decision, processes: int, threads: int, gpu: str | None = None) -> str:
+    """Return how it is computed: precision and why, processes and threads, and on which device."""
+    where = f"processes: {processes}, {gpu}" if gpu else f"processes x threads: {processes} x {threads}, {cpu_model()}"
+    return f"precision {decision.precision} ({decision.reason}); {where}"
