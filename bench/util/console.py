@@ -5,7 +5,7 @@ import sys
 import threading
 from typing import TextIO
 
-BAR_WIDTH = 20
+BAR_WIDTH = 10
 # Back to the start of the line, and clear it.
 CLEAR = "\r\x1b[K"
 

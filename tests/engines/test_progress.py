@@ -200,7 +200,7 @@ def test_a_terminal_has_one_bar_which_is_gone_at_the_end(monkeypatch: pytest.Mon
         run.step(0.5)
     assert "\n" not in run.stream.getvalue()
     shown = run.stream.getvalue().rpartition("\x1b[K")[2]
-    assert shown.startswith("[#########...........]  49% step 49 of 100 | 256 images/s | loss 4.000 | ")
+    assert shown.startswith("[####......]  49% step 49 of 100 | 256 images/s | loss 4.000 | ")
     run.callback.close(run.state, run.state)
     assert run.stream.getvalue().endswith("\x1b[K")
 

@@ -30,10 +30,10 @@ def test_times_are_shown_in_words(seconds: float | None, shown: str) -> None:
 @pytest.mark.parametrize(
     ("share", "bar"),
     [
-        (0.0, "[....................]   0%"),
-        (0.5, "[##########..........]  50%"),
-        (0.999, "[###################.]  99%"),
-        (1.0, "[####################] 100%"),
+        (0.0, "[..........]   0%"),
+        (0.5, "[#####.....]  50%"),
+        (0.999, "[#########.]  99%"),
+        (1.0, "[##########] 100%"),
     ],
 )
 def test_a_bar_is_full_at_the_end_only(share: float, bar: str) -> None:
