@@ -46,6 +46,7 @@ from filelock import FileLock, Timeout
 
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
+from bench.util.files import write_atomically
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`sweep.timing.calibrate`).
@@ -229,29 +230,6 @@ def read_row(path: Path, number: int, line: bytes) -> Row:
     if not isinstance(row, dict):
         raise BadInput(f"{path}, line {number}: a JSON object is expected")
     return row
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, fsync, rename, fsync of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Flush a folder's entries to the disk, so that a new or renamed file in it survives a power failure."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def to_json(content: Mapping[str, Any]) -> bytes:

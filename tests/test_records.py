@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from bench.config import YAMLS, load_spec
-from bench.records import EPOCHS, RESULT, RunWriter, read_epochs, read_run, read_runs, run_directory, write_atomically
+from bench.records import EPOCHS, RESULT, RunWriter, read_epochs, read_run, read_runs, run_directory
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
+from bench.util.files import write_atomically
 
 ENVIRONMENT = {"python": "3"}
 

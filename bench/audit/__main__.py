@@ -12,9 +12,10 @@ from bench.audit.published import RUNS_PATH, read_published
 from bench.audit.registry import judge_all
 from bench.audit.report import Report, to_csv, to_markdown
 from bench.environment import describe_git, say_commit
-from bench.records import read_runs, write_atomically
+from bench.records import read_runs
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
+from bench.util.files import write_atomically
 from bench.zoo.counting.golden import read_golden
 
 FORMATS = {"md": to_markdown, "csv": to_csv}
@@ -66,7 +67,7 @@ def write_report(report: Report, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         for suffix, render in FORMATS.items():
             paths.append(folder / f"audit.{suffix}")
-            write_atomically(paths[-1], render(report).encode())
+            write_atomically(paths[-1], render(report))
     except OSError as error:
         raise BadInput(f"--out {folder}: cannot be written: {error.strerror or error}") from None
     return paths

@@ -10,8 +10,9 @@ from bench.analysis.health import Health, check_health, recipe_of
 from bench.audit.evidence import Evidence
 from bench.audit.findings import KINDS, NOT_TESTABLE, VERDICTS, Finding, Judgement
 from bench.audit.lessons import LESSONS
-from bench.audit.markup import cell, code, csv_cell, prose, table_of
+from bench.audit.markup import csv_cell
 from bench.audit.wording import counted_noun, listed, minus, signed, visible
+from bench.util.markdown import code, escape, escape_around_code, markdown_table
 
 CSV_COLUMNS = (
     *("table", "row", "metric", "claim", "unit", "approx", "verdict", "decided_by", "evidence", "difference"),
@@ -38,7 +39,7 @@ class Report:
 
 def to_markdown(report: Report, *, whole: bool = True) -> str:
     """Return the audit in Markdown: summary, contradictions worth knowing (`whole`), rules, every verdict."""
-    parts = ["# The deck's claims, checked", prose(report.head, keep_code=True), *_summary(report.judgements)]
+    parts = ["# The deck's claims, checked", escape_around_code(report.head), *_summary(report.judgements)]
     if whole:
         parts += ["## What the contradictions teach", *_lessons(report), *_rules(report.evidence)]
     parts += _own_runs(report.evidence)
@@ -68,7 +69,9 @@ def _cross_table(heading: str, judgements: Sequence[Judgement], key: Callable[[J
         rows.append([name, *(str(counts[verdict] or "–") for verdict in VERDICTS), str(counts.total())])
     counts = Counter(judgement.verdict for judgement in judgements)
     rows.append(["all", *(str(counts[verdict] or "–") for verdict in VERDICTS), str(len(judgements))])
-    return table_of([heading, *VERDICTS, "claims"], [[cell(text) for text in row] for row in rows], numeric=range(1, 6))
+    return markdown_table(
+        [heading, *VERDICTS, "claims"], [[escape(text) for text in row] for row in rows], right=range(1, 6)
+    )
 
 
 def _lessons(report: Report) -> list[str]:
@@ -107,11 +110,15 @@ def _own_runs(evidence: Evidence) -> list[str]:
         return []
     full = [run for run in evidence.runs if run.finished and recipe_of(run.spec)]
     checked: list[tuple[str, str, Health]] = [(run.run_id, str(recipe_of(run.spec)), check_health(run)) for run in full]
-    rows = [[code(name), cell(recipe), cell(h.mark), cell(h.why), cell(h.source)] for name, recipe, h in checked]
+    rows = [
+        [code(name), escape(recipe), escape(h.mark), escape(h.why), escape(h.source)] for name, recipe, h in checked
+    ]
     rest = len(evidence.runs) - len(full)
     note = f"{counted_noun(rest, 'other run record')}: unfinished, or neither full-length recipe; they decide nothing."
     table = (
-        [table_of(["Run", "Recipe", "Health", "Top-1 of the last epoch", "Source of the band"], rows)] if rows else []
+        [markdown_table(["Run", "Recipe", "Health", "Top-1 of the last epoch", "Source of the band"], rows)]
+        if rows
+        else []
     )
     return ["## Our runs", *table, note]
 
@@ -125,26 +132,26 @@ def _tables(judgements: Iterable[Judgement]) -> list[str]:
     parts = []
     for name, members in groups.items():
         rows = [_markdown_row(judgement) for judgement in members]
-        parts += [f"### {prose(name)}", table_of(header, rows, numeric=(2, 4))]
+        parts += [f"### {escape(name)}", markdown_table(header, rows, right=(2, 4))]
     return parts
 
 
 def _markdown_row(judgement: Judgement) -> list[str]:
     """Return a judgement as the cells of a Markdown row."""
     claim = judgement.claim
-    verdict = cell(judgement.verdict)
+    verdict = escape(judgement.verdict)
     shown = f"**{verdict}**" if judgement.verdict in ("contradicted",) else verdict
-    why = cell(reason(judgement))
+    why = escape(reason(judgement))
     if judgement.verdict == NOT_TESTABLE:
         why += "; run " + " and ".join(code(command) for command in judgement.opinion.commands)
     unit = f" {claim.unit}" if claim.unit else ""
     about = "≈ " if claim.approx else ""
     return [
         code(claim.row),
-        cell(claim.metric),
-        cell(f"{about}{minus(claim.text)}{unit}"),
+        escape(claim.metric),
+        escape(f"{about}{minus(claim.text)}{unit}"),
         shown,
-        cell(evidence_of(judgement)),
+        escape(evidence_of(judgement)),
         why,
     ]
 

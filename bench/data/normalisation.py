@@ -1,7 +1,6 @@
 """The mean and standard deviation of a data set's training images, exact, and kept beside them."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.data.layout import Images
+from bench.util.files import write_atomically
 
 NORMALISATION_FILE = "normalisation.json"
 CHUNK_BYTES = 2**24
@@ -72,12 +72,6 @@ def kept_mean_std(folder: Path, images: Images) -> tuple[Constants, Constants]:
     if (constants := _kept(file, stamp)) is not None:
         return constants
     mean, std = mean_std(images)
-    temporary = folder / f".{NORMALISATION_FILE}.{os.getpid()}"
-    try:
-        temporary.write_text(json.dumps({"mean": mean, "std": std, "images": stamp}, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(file)
-    except OSError:
-        # A read-only or full folder costs a computation at each start, nothing else.
-        with suppress(OSError):
-            temporary.unlink()
+    with suppress(OSError):  # a read-only or full folder costs a computation at each start, nothing else
+        write_atomically(file, json.dumps({"mean": mean, "std": std, "images": stamp}, indent=1) + "\n")
     return mean, std

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.records import sync_folder, write_atomically
 from bench.util.errors import BadInput
+from bench.util.files import sync_folder, write_atomically
 
 FORMAT = 1
 PATTERN, SUM, REFUSED = "ep*-ba*.pt", ".sha256", ".refused"

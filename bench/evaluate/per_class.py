@@ -72,7 +72,7 @@ def show(measured: Mapping[str, Any]) -> list[str]:
     """Return a table, worst class first, and a line on the extremes."""
     known = sorted((row for row in measured["classes"] if row["images"]), key=lambda row: row["top1"])
     unseen = [row for row in measured["classes"] if not row["images"]]
-    lines = text_table(HEADER, [cells(row) for row in (*known, *unseen)])
+    lines = text_table(HEADER, [cells(row) for row in (*known, *unseen)], range(2, len(HEADER)))
     named = min(NAMED, len(known) // 2)
     average = f"mean of {len(known)} classes {mean(row['top1'] for row in known):.2f} %"
     worst, best = (

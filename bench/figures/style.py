@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from bench.util.files import write_atomically
 
 # A 16:9 slide in inches; type of 12 points on it can be read from the back of a room.
 SLIDE = (13.333, 7.5)
@@ -105,6 +108,8 @@ def save(figure: Figure, folder: Path, name: str, origin: str, formats: Sequence
     paths = []
     for form in formats:
         path = folder / f"{name}.{form}"
-        figure.savefig(path, dpi=DPI, metadata={**UNDATED[form], "Description": origin})
+        content = BytesIO()
+        figure.savefig(content, format=form, dpi=DPI, metadata={**UNDATED[form], "Description": origin})
+        write_atomically(path, content.getvalue())
         paths.append(path)
     return paths

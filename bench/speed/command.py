@@ -10,6 +10,7 @@ from typing import Any
 from bench.environment import describe_environment
 from bench.speed.kinds import folder_name, kept_file
 from bench.util.errors import BadInput, unknown
+from bench.util.files import write_atomically
 from bench.zoo.models import MODELS
 
 
@@ -52,5 +53,5 @@ def publish(numbers: Mapping[str, Any], text: str, options: argparse.Namespace) 
     paths = [options.json, kept_file(numbers["environment"], options.save) if options.save else None]
     for path in filter(None, paths):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        write_atomically(path, json.dumps(numbers, indent=1) + "\n")
         print(path)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.speed.step_table import markdown
 from bench.speed.timing import spread
+from bench.util.markdown import markdown_table
 
 HEADINGS = ("Channels", "Kernel", "Size", "bfloat16 (ms)", "float32 (ms)", "bfloat16 / float32", "Kept in float32")
 
@@ -25,4 +25,4 @@ def depthwise_table(numbers: Mapping[str, Any]) -> str:
         f" backward of {plan['batch']} maps in channels-last, {plan['threads']} threads; median of {plan['rounds']}"
         " rounds in turns [quartiles]."
     )
-    return f"{head}\n\n{markdown(HEADINGS, rows, 3)}"
+    return f"{head}\n\n{markdown_table(HEADINGS, rows, range(3, len(HEADINGS)))}"

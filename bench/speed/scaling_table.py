@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bench.speed.step_table import markdown
 from bench.speed.timing import spread
+from bench.util.markdown import markdown_table
 
 HEADINGS = ("Model", "Processes × threads", "Images/s", "Against the slowest", "Start-up (s)")
 
@@ -24,4 +24,4 @@ def scaling_table(numbers: Mapping[str, Any]) -> str:
         f" {plan['data']}; median of {plan['rounds']} rounds in turns [quartiles]. Start-up: from the start of the"
         " process to its first step."
     )
-    return f"{head}\n\n{markdown(HEADINGS, rows, 2)}"
+    return f"{head}\n\n{markdown_table(HEADINGS, rows, range(2, len(HEADINGS)))}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.speed.timing import spread
+from bench.util.markdown import markdown_table
 
 HEADINGS = (
     "Model",
@@ -62,12 +63,6 @@ def described(row: Mapping[str, Any]) -> str:
     return " ".join([*parts, *(["compiled"] if row["compile"] else [])])
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], words: int) -> str:
-    """Return a Markdown table whose first columns are words and the others numbers."""
-    rule = ["---"] * words + ["--:"] * (len(headings) - words)
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (headings, rule, *rows))
-
-
 def step_table(numbers: Mapping[str, Any]) -> str:
     """Return the measurement as a Markdown table with the machine and what the columns mean."""
     plan, machine = numbers["plan"], numbers["environment"]
@@ -79,7 +74,7 @@ def step_table(numbers: Mapping[str, Any]) -> str:
             f" {plan['threads']}, in one process; batch {plan['batch']}, {plan['data']}; median of {plan['rounds']}"
             " rounds in turns [quartiles].",
             "",
-            markdown(HEADINGS, rows, 2),
+            markdown_table(HEADINGS, rows, range(2, len(HEADINGS))),
             "",
             "Ceiling: forward, loss, backward, update on one batch in memory. Ours: `bench.train`'s own path with the"
             " model's recipe. Common: float32 NCHW, torchvision on PIL images in a DataLoader of 2 workers, `.item()`"

@@ -42,7 +42,7 @@ def plan_lines(
     over = ("finished",) if retry else ("finished", "failed")
     left = [run for run in runs if states[run.name] not in over]
     return [
-        *text_table(header, rows),
+        *text_table(header, rows, range(2, len(header))),
         "",
         cost_line("all runs", runs, outlook),
         cost_line("not finished yet", left, outlook),
@@ -127,7 +127,7 @@ def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, 
     """Return the state of each run, with its last epoch or its result, the counts, and what failed."""
     header = ("run", "state", "done", "top-1", "train time")
     rows = [status_row(suite, run, states[run.name]) for run in runs]
-    return [*text_table(header, rows), "", *count_lines(suite, runs, states)]
+    return [*text_table(header, rows, range(2, len(header))), "", *count_lines(suite, runs, states)]
 
 
 def count_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:

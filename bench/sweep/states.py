@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from bench.budget import in_batches
 from bench.records import EPOCHS, FAILED, RunRecord, read_epochs, read_failure, read_json, read_run, to_json
-from bench.records import write_atomically as write_file
 from bench.sweep.backends.locks import is_running
 from bench.sweep.suite import PlannedRun, Suite
 from bench.util.errors import BadInput
+from bench.util.files import write_atomically
 
 State = Literal["finished", "failed", "running", "interrupted", "waiting"]
 FAILURES, LOGS = "failures", "logs"
@@ -51,7 +51,7 @@ def write_failure(suite: Suite, run: PlannedRun, failure: Failure) -> None:
     """Write why a run failed, where every sweep on the runs folder sees it."""
     path = failure_path(suite, run)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, to_json(asdict(failure)))
+    write_atomically(path, to_json(asdict(failure)))
 
 
 def find_failure(suite: Suite, run: PlannedRun) -> Failure | None:

@@ -20,6 +20,7 @@ from bench.tables.render_tex import render_latex
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
+from bench.util.files import write_atomically
 
 EXAMPLE = "python -m bench.tables comparison eca_kernel --runs runs --format tex --out reports/tables"
 Render = Callable[[Table, argparse.Namespace], str]
@@ -89,7 +90,7 @@ def write(tables: Sequence[Table], arguments: argparse.Namespace, head: str) -> 
         for table in tables:
             path = arguments.out / f"{table.name}.{arguments.format}"
             comment = COMMENTS.get(arguments.format, "").format(head)
-            path.write_text(comment + FORMATS[arguments.format](table, arguments), encoding="utf-8")
+            write_atomically(path, comment + FORMATS[arguments.format](table, arguments))
             print(path)
     except OSError as error:
         raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from bench.util.cli import FAILED, OK, make_parser, run_command
+from bench.util.files import write_atomically
 from bench.zoo.build import build_model
 from bench.zoo.counting.reference import IMAGE, NUM_CLASSES
 
@@ -172,7 +173,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = parser.parse_args(arguments)
     facts = {name: describe(name) for name in COMPARED}
     if chosen.update:
-        PATH.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_atomically(PATH, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
         print(PATH)
         return OK
     print(json.dumps(facts, indent=1, ensure_ascii=False))

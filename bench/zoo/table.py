@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from bench.util.markdown import code, markdown_table
+from bench.util.text_table import text_table
 from bench.zoo.counting.golden import Golden, same_networks
 from bench.zoo.models import Model
 
@@ -46,21 +48,14 @@ def zoo_table(
 
 def as_text(table: Sequence[Sequence[str]]) -> str:
     """Return a table in columns, numbers to the right."""
-    header = table[0]
-    widths = [max(len(line[column]) for line in table) for column in range(len(header))]
-    lines = []
-    for line in table:
-        cells = [
-            cell.rjust(width) if label in NUMERIC else cell.ljust(width)
-            for cell, width, label in zip(line, widths, header, strict=True)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return "\n".join(text_table(table[0], table[1:], numeric_columns(table[0])))
 
 
 def as_markdown(table: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown, names as code, numbers to the right."""
-    header = table[0]
-    rule = ["---:" if label in NUMERIC else "---" for label in header]
-    body = [[f"`{line[0]}`", *line[1:]] for line in table[1:]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in [header, rule, *body])
+    return markdown_table(table[0], [[code(line[0]), *line[1:]] for line in table[1:]], numeric_columns(table[0]))
+
+
+def numeric_columns(header: Sequence[str]) -> list[int]:
+    """Return the columns that hold numbers."""
+    return [column for column, label in enumerate(header) if label in NUMERIC]

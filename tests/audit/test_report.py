@@ -11,10 +11,11 @@ import pytest
 
 from bench.audit.__main__ import main
 from bench.audit.claims import CLAIMS_PATH
-from bench.audit.markup import cell, code, csv_cell, prose, table_of
+from bench.audit.markup import csv_cell
 from bench.audit.report import CSV_COLUMNS, Report, to_markdown
 from bench.records import RESULT, SPEC, to_json
 from bench.util.cli import BAD_INPUT, OK, run_command
+from bench.util.markdown import code, escape, escape_around_code, markdown_table
 from tests.audit.builders import claim, evidence, judge, record
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -36,13 +37,13 @@ def rows_of(text: str) -> list[dict[str, str]]:
     ],
 )
 def test_text_cannot_become_markup(text: str, shown: str) -> None:
-    assert cell(text) == shown
+    assert escape(text) == shown
 
 
 def test_code_spans_hold_pipes_and_back_ticks() -> None:
     assert code("a|b") == "`a\\|b`"
     assert code("a`b") == "`` a`b ``"
-    assert prose("run `a*b` *now*", keep_code=True) == "run `a*b` \\*now\\*"
+    assert escape_around_code("run `a*b` *now*") == "run `a*b` \\*now\\*"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,11 @@ def test_a_csv_cell_cannot_become_a_formula(text: str, shown: str) -> None:
 
 
 def test_a_table_has_a_rule_and_one_line_a_row() -> None:
-    assert table_of(["a", "b"], [["1", "2"]], numeric=(1,)).splitlines() == ["| a | b |", "| --- | ---: |", "| 1 | 2 |"]
+    assert markdown_table(["a", "b"], [["1", "2"]], right=(1,)).splitlines() == [
+        "| a | b |",
+        "| --- | ---: |",
+        "| 1 | 2 |",
+    ]
 
 
 def test_markdown_has_one_row_a_claim_and_counts_that_add_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,6 +156,8 @@ def test_hostile_names_stay_text() -> None:
 SEEN = """
 import sys
 from bench.audit.__main__ import main
+from bench.audit.markup import csv_cell
+from bench.util.markdown import code, escape, escape_around_code, markdown_table
 code = main([])
 heavy = ("torch", "composer", "timm", "matplotlib", "pandas", "wandb")
 print(code, [name for name in heavy if name in sys.modules], file=sys.stderr)

@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench.analysis.cells import Block, Column, Phrase, Row, Table, number, words
-from bench.tables import render_md, render_tex
+from bench.tables import render_tex
 from bench.tables.__main__ import main
 from bench.tables.page import Page, make_page
 from bench.tables.registry import all_tables
@@ -19,6 +19,7 @@ from bench.tables.render_csv import render_csv
 from bench.tables.render_html import render_html
 from bench.tables.render_md import render_markdown
 from bench.tables.render_tex import render_latex
+from bench.util.markdown import display_width
 
 NASTY = r"a|b *c* `d` <script>alert(1)</script> & 100% $x_1$ #{e} ~^ \end{table} [f](g) _h_ i_j" + "\nk"
 SHOWN = " ".join(NASTY.split())
@@ -79,7 +80,7 @@ def test_markdown_tables_have_a_cell_for_each_column(deck_runs: Path, capsys: py
 def test_chinese_columns_are_aligned(deck_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["comparison", "--runs", str(deck_runs), "--lang", "zh"])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")][:20]
-    assert len({render_md.display_width(line) for line in lines}) == 1
+    assert len({display_width(line) for line in lines}) == 1
 
 
 def test_html_escapes_everything() -> None:

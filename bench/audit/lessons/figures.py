@@ -4,8 +4,8 @@ from bench.audit.differences import base_row
 from bench.audit.evidence import Evidence
 from bench.audit.findings import CONFIRMED, CONTRADICTED, Judgement
 from bench.audit.lessons.parts import Judgements, column_of, names, worst
-from bench.audit.markup import cell, code
 from bench.audit.wording import listed, minus
+from bench.util.markdown import code, escape
 
 
 def computed_top5(judgements: Judgements, evidence: Evidence) -> str | None:
@@ -44,7 +44,7 @@ def one_network_many_claims(judgements: Judgements, evidence: Evidence) -> str |
         f"### One network, {len(group)} effects\n\nOver the network without attention the ablations claim {claims}. "
         f"These are one network: equal fingerprints, that is equal graphs with equal shapes. So the claimed effects, "
         f"{max(values) - min(values):.2f} points apart, differ by the seed alone. The network's {len(runs)} logged "
-        f"runs span {bests[0]:.2f} to {bests[-1]:.2f}. All logs of it and of the base together give {cell(found)}."
+        f"runs span {bests[0]:.2f} to {bests[-1]:.2f}. All logs of it and of the base together give {escape(found)}."
         f"{_best_against_unlogged(group, bests[-1], evidence)}"
     )
 
@@ -56,7 +56,7 @@ def _best_against_unlogged(group: Judgements, best: float, evidence: Evidence) -
         base = evidence.claimed(judgement.claim.table, base_row(judgement.claim.table), "best_top1")
         if arm.holds(best) and not evidence.matching_run(base, base.subject):
             return (
-                f" The claim of {cell(judgement.claim.text)} sets the best of these runs, {arm.text}, "
+                f" The claim of {escape(judgement.claim.text)} sets the best of these runs, {arm.text}, "
                 f"against a base, {base.text}, that stands in no log."
             )
     return ""
@@ -99,7 +99,9 @@ def deck_against_itself(judgements: Judgements, evidence: Evidence) -> str | Non
         for other in evidence.claims.values():
             same = other.metric == "best_top1" and other.subject.model == claim.subject.model
             if same and other.text != claim.text and evidence.same_network(claim.subject, other.subject):
-                lines.append(f"- {code(claim.row)}: {claim.text} in {claim.table}, {other.text} in {cell(other.table)}")
+                lines.append(
+                    f"- {code(claim.row)}: {claim.text} in {claim.table}, {other.text} in {escape(other.table)}"
+                )
     return "### The deck against itself\n\n" + "\n".join(lines) if lines else None
 
 
@@ -107,7 +109,7 @@ def wrong_arithmetic(judgements: Judgements, evidence: Evidence) -> str | None:
     """Tell which figures do not follow from the deck's own."""
     wrong = [(j, f) for j in judgements if (f := j.found("arithmetic")) and f.verdict == CONTRADICTED]
     lines = [
-        f"- {code(j.claim.row)}, {cell(j.claim.metric)} {cell(j.claim.text)}: {cell(f.text)}"
+        f"- {code(j.claim.row)}, {escape(j.claim.metric)} {escape(j.claim.text)}: {escape(f.text)}"
         for j, f in wrong
         if j.claim.metric != "top5"
     ]

@@ -8,9 +8,9 @@ from bench.audit.claims import Claim
 from bench.audit.evidence import Evidence
 from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, Finding
 from bench.audit.lessons.parts import Judgements, column_of, worst
-from bench.audit.markup import cell, code, table_of
 from bench.audit.published import PublishedRun
 from bench.audit.wording import listed, signed
+from bench.util.markdown import code, escape, markdown_table
 
 # CIFAR-100's test set, and its training set.
 TEST_IMAGES, TRAIN_IMAGES = 10_000, 50_000
@@ -27,14 +27,14 @@ def typed_accuracies(judgements: Judgements, evidence: Evidence) -> str | None:
     header = ["Row", "claimed", "best epoch in the logs", "n", "claim − logs", "verdict"]
     steps = _progression([j.claim for j in typed])
     told = f"\n\n{steps}" if steps else ""
-    return f"### Accuracies that no log holds\n\n{table_of(header, rows, numeric=(1, 2, 3, 4))}{told}"
+    return f"### Accuracies that no log holds\n\n{markdown_table(header, rows, right=(1, 2, 3, 4))}{told}"
 
 
 def _typed_row(claim: Claim, found: Finding) -> list[str]:
     """Return a claimed accuracy beside the logs' as the cells of a row."""
     value, half = found.value or 0.0, found.half_width or 0.0
     figures = [claim.text, f"{value:.2f} ± {half:.2f}", str(found.n), signed(claim.value - value, 2), found.verdict]
-    return [code(claim.row), *(cell(figure) for figure in figures)]
+    return [code(claim.row), *(escape(figure) for figure in figures)]
 
 
 def _progression(claims: Sequence[Claim]) -> str:
@@ -53,7 +53,7 @@ def _progression(claims: Sequence[Claim]) -> str:
 def no_log(judgements: Judgements, evidence: Evidence) -> str | None:
     """Tell which models have an accuracy and no log."""
     missing = [j for j in column_of(judgements, "comparison", "top1") if j.verdict == NOT_TESTABLE]
-    lines = [f"- {code(j.claim.row)} {cell(j.claim.text)}: {code(j.opinion.commands[0])}" for j in missing]
+    lines = [f"- {code(j.claim.row)} {escape(j.claim.text)}: {code(j.opinion.commands[0])}" for j in missing]
     told = "### Results without a run\n\nThe authors' published logs have none of these models. What would test them:"
     return told + "\n\n" + "\n".join(lines) if lines else None
 

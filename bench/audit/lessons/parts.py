@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from bench.audit.evidence import Evidence
 from bench.audit.findings import Judgement
-from bench.audit.markup import cell, code, table_of
 from bench.audit.wording import listed
+from bench.util.markdown import code, escape, markdown_table
 
 Judgements = Sequence[Judgement]
 Lesson = Callable[[Judgements, Evidence], str | None]
@@ -32,8 +32,8 @@ def worst(judgements: Judgements, heading: str, unit: str) -> str:
     """Return a table of the contradicted claims, those furthest from the evidence first."""
     ordered = sorted(judgements, key=ratio, reverse=True)
     rows = [
-        [code(j.claim.row), cell(j.claim.text), cell(j.claim.show(j.evidence or 0.0)), f"{ratio(j):.2f} ×"]
+        [code(j.claim.row), escape(j.claim.text), escape(j.claim.show(j.evidence or 0.0)), f"{ratio(j):.2f} ×"]
         for j in ordered[:MAX_ROWS]
     ]
     more = f"\n\n… and {len(ordered) - MAX_ROWS} more below." if len(ordered) > MAX_ROWS else ""
-    return table_of(["Row", f"claimed ({unit})", f"{heading} ({unit})", "apart"], rows, numeric=(1, 2, 3)) + more
+    return markdown_table(["Row", f"claimed ({unit})", f"{heading} ({unit})", "apart"], rows, right=(1, 2, 3)) + more

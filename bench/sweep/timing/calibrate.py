@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json, write_atomically
+from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json
 from bench.sweep.states import find_record
 from bench.sweep.suite import PlannedRun, Suite
+from bench.util.files import write_atomically
 
 QUANTITIES = ("seconds.train", "seconds.total", "images_per_second")
 WHAT = "A/A calibration: one run trained twice; relative_difference = |a - b| / mean(a, b)"

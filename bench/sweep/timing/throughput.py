@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.environment import installed
-from bench.records import read_json, to_json, write_atomically
+from bench.records import read_json, to_json
 from bench.sweep.backends.machine import Machine, make_slots
 from bench.sweep.timing.probe import Task, measure_together
 from bench.util.errors import BadInput
+from bench.util.files import write_atomically
 
 FILE = "machine.json"
 # A load average above this share of the cores means that other work was running.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.util.errors import BadInput
+from bench.util.files import write_atomically
 
 GOLDEN_PATH = Path(__file__).with_name("golden.json")
 
@@ -40,9 +41,7 @@ def read_golden(path: Path = GOLDEN_PATH) -> dict[str, Golden]:
 def write_golden(figures: Mapping[str, Golden], path: Path = GOLDEN_PATH) -> None:
     """Write the golden figures, one model a line, in one step so that a reader never sees half a file."""
     lines = [f"  {json.dumps(name)}: {json.dumps(asdict(golden))}" for name, golden in figures.items()]
-    draft = path.with_suffix(".tmp")
-    draft.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    draft.replace(path)
+    write_atomically(path, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def same_networks(figures: Mapping[str, Golden]) -> list[list[str]]:
