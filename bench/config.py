@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from bench.algorithm_settings import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
+from bench.engines.registry import ENGINES
 from bench.layers import Layers, merge, merge_layers, unknown_key
 from bench.schedule import Refused, check_units, shares
 from bench.spec import (
@@ -265,6 +266,8 @@ def check_names(spec: RunSpec, layers: Layers) -> None:
     name = spec.model.name
     if not name.startswith("timm/") and name not in MODELS:
         raise BadInput(f"{origin(['model', 'name'], layers)}: key 'model.name': {unknown('model', name, MODELS)}")
+    if spec.engine not in ENGINES:
+        raise BadInput(f"{origin(['engine'], layers)}: key 'engine': {unknown('engine', spec.engine, ENGINES)}")
     try:
         validate_algorithms(spec.algorithms)
     except BadInput as error:

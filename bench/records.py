@@ -5,6 +5,7 @@
         environment.json     versions, commit, machine, precision
         epochs.jsonl         one row an epoch and an evaluation, appended and flushed
         result.json          written last, atomically: its presence means finished
+        weights.safetensors  the evaluated weights of a finished run (`bench.engines.weights`)
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
         rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
         evaluation/          what `python -m bench.evaluate --json` measured on its network, one file each
@@ -53,6 +54,7 @@ from bench.util.yaml_safety import UNREADABLE, check_aliases
 NOISE_FLOOR = "noise_floor.json"
 SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epochs.jsonl", "result.json", "run.lock"
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
+WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation"
 Row = dict[str, Any]
 EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')

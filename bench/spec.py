@@ -275,6 +275,8 @@ class RunSpec(Section):
     # `auto` and `amp` (mixed precision or refused) become one of the others on the hardware: `bench.engines.precision`.
     precision: Literal["auto", "amp", "fp32", "amp_fp16", "amp_bf16"] = "auto"
     compile: bool = False
+    # What trains the run, a name of `bench.engines.registry`; the recipe is the same on each of them.
+    engine: str = "composer"
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     eval_interval: Interval = Duration.parse("1ep")
@@ -302,6 +304,7 @@ NOT_IDENTITY = (
     "experiment",
     "runs",
     "data.root",
+    "engine",
     "device",
     "threads",
     "checkpoint",

@@ -18,10 +18,12 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from bench.budget import data_sizes
 from bench.config import load_spec
 from bench.data.datasets import Dataset
+from bench.engines.clock import start_clock
 from bench.engines.memory import keep_freed_memory
 from bench.engines.plan import machine_line, plan_lines
 from bench.engines.precision import Decision, find_device
 from bench.engines.preconditions import check_preconditions
+from bench.engines.registry import find_engine
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
 from bench.environment import describe_environment, threads_a_process
 from bench.records import RESULT, RunWriter, read_failure, run_directory
@@ -89,8 +91,7 @@ def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) 
             writer.claim(spec, environment)
         try:
             with guarded(writer, rank(), world_size()):
-                from bench.engines.composer import fit, start_clock
-
+                fit = find_engine(spec.engine)
                 clock = start_clock(process_started(), time.time())
                 result = fit(spec, dataset, writer, environment, clock, stop, decision=decision)
         finally:

@@ -45,3 +45,19 @@ class Clock:
         """Return the seconds of each phase up to now."""
         self.switch(self._phase)
         return dict(self.seconds)
+
+
+def synchronise() -> None:
+    """Wait for the GPU, when there is one in use, so that queued work is counted where it belongs."""
+    import torch
+
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def start_clock(process_started: float, now: float) -> Clock:
+    """Return a clock in its start-up phase that already counts the life of the process (seconds since the epoch)."""
+    clock = Clock(synchronise)
+    clock.switch("startup")
+    clock.seconds["startup"] += max(0.0, now - process_started)
+    return clock

@@ -6,10 +6,7 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 import atexit
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from bench.engines.fast_import import import_composer
 
@@ -24,23 +21,25 @@ from composer.utils import create_interval_scheduler, dist, reproducibility
 from algorithms.cpu_autocast import CPUAutocast
 from algorithms.registry import build_algorithms
 from bench.data.datasets import Dataset
-from bench.data.loader import EvalLoader, Shard, TrainLoader
+from bench.data.loader import EvalLoader, TrainLoader
 from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
 from bench.engines.callbacks.checkpoint import CheckpointCallback, ended
-from bench.engines.callbacks.clock import ClockCallback, slowest, synchronise
+from bench.engines.callbacks.clock import ClockCallback, slowest
 from bench.engines.callbacks.cost import CostCallback
 from bench.engines.callbacks.deadline import UNREACHABLE, Deadline
 from bench.engines.callbacks.divergence import StopAtDivergence
 from bench.engines.callbacks.loader_epoch import SetLoaderEpoch
 from bench.engines.callbacks.progress import Progress
 from bench.engines.callbacks.recorder import Recorder
+from bench.engines.checkpoints import read_checkpoint
 from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
+from bench.engines.machine import Machine, describe_machine, find_machine
 from bench.engines.optim import build_optimizer
-from bench.engines.precision import BF16, FP16, Decision, find_device, remarks
+from bench.engines.precision import BF16, FP16, Decision, remarks
 from bench.engines.progress import run_length
 from bench.engines.results import make_result
 from bench.engines.resume import resume
@@ -48,36 +47,11 @@ from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
-from bench.environment import threads_a_process
+from bench.engines.weights import write_weights
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec
 from bench.util.console import Console
 from bench.zoo.build import build_declared, find_model
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where this process trains, and in which precision."""
-
-    device: str
-    shard: Shard
-    threads: int
-    precision: str
-
-    @property
-    def torch_device(self) -> torch.device:
-        """Return the device as torch names it."""
-        return torch.device("cuda", torch.cuda.current_device()) if self.device == "gpu" else torch.device("cpu")
-
-
-def find_machine(spec: RunSpec, precision: str) -> Machine:
-    """Return device, rank, threads and precision of this process; set the threads, which the launcher leaves unset."""
-    device = find_device(spec.device)
-    if device == "gpu":
-        torch.cuda.set_device(dist.get_local_rank())
-    threads = spec.threads or threads_a_process(dist.get_local_world_size())
-    torch.set_num_threads(threads)
-    return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads, precision)
 
 
 def composer_precision(machine: Machine) -> Precision:
@@ -220,6 +194,8 @@ def fit(
             finish_wandb(result)
             trainer.close()
             if first:
+                assert saver.last is not None, "the end has just been saved, or was found saved"
+                write_weights(writer.path, read_checkpoint(saver.last), describe_weights(spec))
                 writer.finish(result)
         except BaseException as error:
             if isinstance(error, Diverged) and first:
@@ -250,6 +226,12 @@ def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback
     saver.save(trainer.state, finished=True)
 
 
+def describe_weights(spec: RunSpec) -> dict[str, str]:
+    """Return what the file of weights says of itself."""
+    options = " ".join(f"{key}={value}" for key, value in sorted(spec.model.options.items()))
+    return {"model": spec.model.name, "stem": spec.model.stem or "", "options": options, "data": spec.data.name}
+
+
 def record_failure(writer: RunWriter, failure: dict[str, Any]) -> None:
     """Mark the run as failed, on the disk and in W&B; a disk that refuses leaves the error itself."""
     with suppress(OSError):
@@ -259,28 +241,3 @@ def record_failure(writer: RunWriter, failure: dict[str, Any]) -> None:
 
 def silent(_: str) -> None:
     """Report nothing: one rank speaks for all."""
-
-
-def describe_machine(machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
-    """Return the machine as the result tells it."""
-    name = torch.cuda.get_device_name() if machine.device == "gpu" else environment["cpu"]
-    return {
-        "device": machine.device,
-        "device_name": name,
-        "cpu": environment["cpu"],
-        "cores": environment["cores"],
-        "host_cores": environment["host_cores"],
-        "world_size": machine.shard.world_size,
-        "threads": machine.threads,
-        "precision": machine.precision,
-        "packages": environment["packages"],
-        "commit": environment["git"]["commit"],
-    }
-
-
-def start_clock(process_started: float, now: float) -> Clock:
-    """Return a clock in its start-up phase that already counts the life of the process (seconds since the epoch)."""
-    clock = Clock(synchronise)
-    clock.switch("startup")
-    clock.seconds["startup"] += max(0.0, now - process_started)
-    return clock

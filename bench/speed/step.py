@@ -90,7 +90,9 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     import torch
 
     from bench.data.datasets import load_dataset
-    from bench.engines.composer import find_machine, fit, start_clock
+    from bench.engines.clock import start_clock
+    from bench.engines.composer import fit
+    from bench.engines.machine import find_machine
     from bench.engines.precision import decide, find_device
     from bench.records import RunWriter, run_directory
     from bench.speed import sides

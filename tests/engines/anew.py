@@ -1,6 +1,5 @@
 """A small learnable data set, runs on it, and their final checkpoints evaluated anew by torch and torchvision alone."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,9 @@ from torchvision.transforms.functional import normalize, to_tensor
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset
 from bench.engines.checkpoints import Content, newest_valid
-from bench.engines.composer import fit, start_clock
-from bench.engines.stopping import StopSignals
-from bench.environment import describe_environment
-from bench.records import CHECKPOINTS, RunWriter, read_run, run_directory
+from bench.records import CHECKPOINTS, read_run
 from bench.zoo.build import build_model
+from tests.training import train_here
 
 CLASSES = 10
 
@@ -38,14 +35,7 @@ def run(dataset: Dataset, runs: Path, *overrides: str) -> Path:
     """Train ResNet-20 plainly in float32 on the data set and return the run's directory."""
     words = ["base=recipes/plain_30ep.yaml", f"data.name={dataset.name}", "schedule.warmup=0ep", "threads=1"]
     words += ["wandb.enabled=false", "eval_batch_size=100", f"runs={runs}", *overrides]
-    spec, environment = load_spec(YAMLS / "resnet_20.yaml", words), describe_environment()
-    writer = RunWriter(run_directory(spec))
-    writer.claim(spec, environment)
-    try:
-        fit(spec, dataset, writer, environment, start_clock(time.time(), time.time()), StopSignals())
-    finally:
-        writer.release()
-    return writer.path
+    return train_here(load_spec(YAMLS / "resnet_20.yaml", words), dataset)
 
 
 def final_checkpoint(path: Path) -> Content:

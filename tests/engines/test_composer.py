@@ -4,7 +4,6 @@ import contextlib
 import gc
 import io
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ from algorithms.registry import ALGORITHMS
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.classifier import Classifier
-from bench.engines.composer import fit, start_clock
 from bench.engines.precision import find_row
 from bench.engines.results import best_epoch
-from bench.engines.stopping import Diverged, StopSignals
-from bench.environment import describe_environment
-from bench.records import RunWriter, read_run, run_directory
+from bench.engines.stopping import Diverged
+from bench.records import read_run
 from bench.util.console import CLEAR, Console
+from tests.training import train_here
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
 
@@ -34,12 +32,9 @@ def dataset(small_data: Path) -> Dataset:
 def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
     """Train the quickstart with overrides and return its result."""
     spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={runs}", *overrides])
-    writer = RunWriter(run_directory(spec))
-    writer.claim(spec, describe_environment())
-    try:
-        return fit(spec, dataset, writer, describe_environment(), start_clock(time.time(), time.time()), StopSignals())
-    finally:
-        writer.release()
+    result = read_run(train_here(spec, dataset)).result
+    assert result is not None
+    return dict(result)
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

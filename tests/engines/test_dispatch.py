@@ -1,6 +1,5 @@
 """Events reach the same listeners in the same order as by Composer's own engine, and a run's numbers do not change."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ from composer.loggers import Logger, LoggerDestination
 import bench.engines.composer
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import load_dataset
-from bench.engines.composer import fit, start_clock
 from bench.engines.dispatch import in_order, listens
-from bench.engines.stopping import StopSignals
-from bench.environment import describe_environment
-from bench.records import RunWriter, run_directory
+from bench.records import RESULT, read_json
+from tests.training import train_here
 
 Heard = list[tuple[str, str]]
 
@@ -59,14 +56,8 @@ def train(small_data: Path, runs: Path) -> tuple[Heard, dict[str, Any]]:
     spec = load_spec(YAMLS / "quickstart.yaml", [*words, f"runs={runs}"])
     heard: Heard = []
     watchers = [Destination(heard), Everything(heard), Some(heard)]
-    dataset, environment = load_dataset("shapes100", small_data, "test"), describe_environment()
-    writer = RunWriter(run_directory(spec))
-    writer.claim(spec, environment)
-    try:
-        clock = start_clock(time.time(), time.time())
-        return heard, fit(spec, dataset, writer, environment, clock, StopSignals(), watchers)
-    finally:
-        writer.release()
+    path = train_here(spec, load_dataset("shapes100", small_data, "test"), watchers)
+    return heard, read_json(path / RESULT)
 
 
 def test_the_same_is_heard_and_learned(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

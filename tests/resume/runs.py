@@ -4,18 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset
-from bench.engines.composer import fit, start_clock
 from bench.engines.precision import Decision
-from bench.engines.stopping import StopSignals
-from bench.environment import describe_environment
-from bench.records import RunRecord, RunWriter, read_runs, run_directory
+from bench.records import RunRecord, read_runs
 from tests.conftest import REPOSITORY
+from tests.training import train_here
 
 # 96 images in batches of 24: four steps an epoch.
 SMALL = ["batch_size=24", "eval_batch_size=100", "max_duration=2ep", "wandb.enabled=false", "threads=1"]
@@ -26,15 +23,7 @@ At = dict[int, Callable[[], None]]
 def start(dataset: Dataset, runs: Path, *overrides: str, decision: Decision | None = None) -> Path:
     """Train the quickstart, or go on with it, and return its directory; the precision is decided unless it is given."""
     spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={runs}", *overrides])
-    writer = RunWriter(run_directory(spec))
-    environment = describe_environment()
-    writer.claim(spec, environment)
-    try:
-        clock = start_clock(time.time(), time.time())
-        fit(spec, dataset, writer, environment, clock, StopSignals(), decision=decision)
-    finally:
-        writer.release()
-    return writer.path
+    return train_here(spec, dataset, decision=decision)
 
 
 def signalled(number: int = signal.SIGTERM) -> Callable[[], None]:

@@ -20,7 +20,7 @@ from bench.data.datasets import Dataset
 from bench.engines.callbacks import recorder
 from bench.engines.callbacks.checkpoint import CheckpointCallback
 from bench.engines.checkpoints import list_checkpoints
-from bench.engines.composer import start_clock
+from bench.engines.clock import start_clock
 from bench.engines.stopping import Diverged, Interrupted
 from bench.records import CHECKPOINTS, FAILED
 from bench.util.cli import run_command
@@ -152,7 +152,7 @@ def test_a_signal_before_the_first_step_leaves_a_run_that_goes_on(
 
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr("bench.engines.composer.start_clock", clock_and_signal)
+        patch.setattr(train, "start_clock", clock_and_signal)
         assert run_command(train.main, words) == code
     assert signal.getsignal(number) is before
     assert f"stopped by {signal.Signals(number).name}; saved " in capfd.readouterr().err

@@ -20,12 +20,6 @@ def slowest(seconds: dict[str, float]) -> dict[str, float]:
     return dict(zip(seconds, values.tolist(), strict=True))
 
 
-def synchronise() -> None:
-    """Wait for the GPU, when there is one in use, so that queued work is counted where it belongs."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-
-
 class ClockCallback(Callback):
     """Switch the clock at Composer's events; put it first among the callbacks."""
 

@@ -1,0 +1,23 @@
+"""The engines as one dict: name → the function that trains a run, imported only when a run names it.
+
+Adding an engine is one file with such a function and one row here.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+# fit(spec, dataset, writer, environment, clock, stop, watchers=(), *, decision=None, …) → the content of `result.json`
+# (`bench.records`). The engine goes on from the newest valid checkpoint, if there is one, and writes every record
+# through the writer, which the caller has claimed.
+Fit = Callable[..., dict[str, Any]]
+
+ENGINES: dict[str, str] = {
+    "composer": "bench.engines.composer:fit",
+}
+
+
+def find_engine(name: str) -> Fit:
+    """Return the function that trains with an engine of the registry."""
+    module, function = ENGINES[name].split(":")
+    return getattr(import_module(module), function)
