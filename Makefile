@@ -29,6 +29,7 @@ FIRST := --runs reports/runs --experiment cpu_first --out reports/cpu_first
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.audit --out reports/claims
+	$(BIN)/python -m bench.zoo --out reports
 	$(BIN)/python -m bench.tables comparison --runs reports/runs --experiment readme --out reports/readme
 	$(BIN)/python -m bench.figures training_curves --runs reports/runs --experiment readme --out reports/readme
 	$(BIN)/python -m bench.tables comparison efficiency training_cost improved_resnet20_convnext $(FIRST)

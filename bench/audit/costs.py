@@ -79,8 +79,10 @@ def judge_own_design(claim: Claim, evidence: Evidence) -> Opinion:
     network, and no published network of the zoo has its fingerprint.
     """
     row = MODELS[claim.subject.model]
-    plain = [name for name in evidence.twins(claim.subject) if not MODELS[name].own_design and not MODELS[name].note]
-    variant = not row.own_design and bool(row.note) and not plain
+    plain = [
+        name for name in evidence.twins(claim.subject) if not MODELS[name].own_design and not MODELS[name].variant_of
+    ]
+    variant = not row.own_design and bool(row.variant_of) and not plain
     allowed = {"yes"} if row.own_design else {"yes", "no"} if variant else {"no"}
     text = f"after {row.source}{f' ({row.note})' if row.note else ''}"
     loose = variant and claim.text == "yes"

@@ -1,9 +1,12 @@
 """`python -m bench.zoo`: count every model and print the zoo as a table."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from bench.environment import provenance
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.util.errors import BadInput
 from bench.zoo.counting.golden import GOLDEN_PATH, Golden, read_golden, write_golden
@@ -11,6 +14,7 @@ from bench.zoo.models import MODELS, find_model
 from bench.zoo.table import CONVENTIONS, as_markdown, as_text, zoo_table
 
 BATCH = 128
+REPORT = "zoo.md"
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -25,9 +29,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--time", action="store_true", help=f"measure forward + backward at batch {BATCH} (minutes on a CPU)"
     )
-    parser.add_argument("--md", action="store_true", help="print Markdown: the README's table")
+    parser.add_argument("--md", action="store_true", help="print Markdown")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"write the golden figures as DIR/{REPORT}; nothing is counted"
+    )
     parser.add_argument("--update", action="store_true", help="write the counted figures into the golden file")
     options = parser.parse_args(arguments)
+    if options.out and (options.names or options.stem or options.time or options.update):
+        raise BadInput("--out: it writes the whole zoo from the golden file; leave names and other options out.")
     if options.update and options.stem:
         raise BadInput("--update: the golden file holds each model with its own stem; leave --stem out.")
     foreign = [name for name in options.names if name not in MODELS]
@@ -91,9 +100,23 @@ def update(figures: Mapping[str, Golden]) -> None:
     print(f"wrote {GOLDEN_PATH.name}: {len(figures)} models", file=sys.stderr)
 
 
+def write_report(folder: Path, words: str) -> int:
+    """Write the golden figures of the whole zoo as a Markdown file into a folder."""
+    golden = read_golden(GOLDEN_PATH)
+    lines = [f"<!-- {provenance(f'python -m bench.zoo {words}')} -->", "## The zoo", "", CONVENTIONS, ""]
+    folder.mkdir(parents=True, exist_ok=True)
+    shown = {name: golden[name] for name in MODELS if name in golden}
+    text = "\n".join([*lines, as_markdown(zoo_table(MODELS, shown, golden))]) + "\n"
+    (folder / REPORT).write_text(text, encoding="utf-8")
+    print(folder / REPORT)
+    return OK
+
+
 def main(arguments: Sequence[str]) -> int:
     """Print the zoo; return 1 when what was counted is not what the golden file says."""
     options = parse(arguments)
+    if options.out:
+        return write_report(options.out, shlex.join(arguments))
     names = list(dict.fromkeys(options.names)) or list(MODELS)
     rows = {name: find_model(name) for name in names}
     figures, uncounted = count(names, options.stem)

@@ -8,25 +8,44 @@ One whose network depends on the size of the images has a parameter `image`, the
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.util.errors import unknown
 
 TIMM_PREFIX = "timm/"
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Stated(NamedTuple):
+    """The figures that are stated for a network, of a 3×32×32 image and 100 classes; None where there is none."""
+
+    params: int | None
+    mmacs: float | None
+
+
+UNSTATED = Stated(None, None)
 
 
 @dataclass(frozen=True)
 class Model:
-    """One row of the zoo."""
+    """One row of the zoo: all that is known of a model before it is built.
+
+    `variant_of` names the network, published or of the zoo, that the row changes in a way that no paper has, and `note`
+    says how; `stated` are the figures that counting must meet; `still` is a pattern of the parameters that never have
+    a gradient other than zero, with the reason in the note.
+    """
 
     builder: str | Callable[..., Any]
     family: str
     technique: str
     source: str
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
     deck: bool = True
     own_design: bool = False
     note: str = ""
+    variant_of: str = ""
+    stated: Stated = UNSTATED
+    still: str = ""
 
 
 RESNET = "He et al., CVPR 2016, section 4.2"
@@ -39,83 +58,134 @@ SEGNEXT = "Guo et al., SegNeXt, NeurIPS 2022"
 DECK = "the deck's own design"
 
 
-def _resnet(blocks: int, note: str = "") -> Model:
-    """Return the row of a CIFAR ResNet with `blocks` basic blocks a stage."""
-    return Model("resnet:cifar_resnet", "resnet", "basic_resnet", RESNET, {"blocks": blocks}, note=note)
+def _resnet(blocks: int, **row: Any) -> Model:
+    """Return the row of a CIFAR ResNet with `blocks` basic blocks a stage; `row` are more of its fields."""
+    return Model("resnet:cifar_resnet", "resnet", "basic_resnet", RESNET, {"blocks": blocks}, **row)
 
 
-def _eca(blocks: int, kernel: int | str, position: int = 2, note: str = "") -> Model:
+def _eca(blocks: int, kernel: int | str, position: int = 2, **row: Any) -> Model:
     """Return the row of an ECA-ResNet: kernel size (or "adaptive") and place of the attention in the block."""
     options = {"blocks": blocks, "kernel": kernel, "position": position}
-    return Model("eca:eca_resnet", "eca_resnet", "attention", ECA, options, note=note)
+    return Model("eca:eca_resnet", "eca_resnet", "attention", ECA, options, **row)
 
 
-def _ghost(blocks: int, ratio: int = 2) -> Model:
+def _ghost(blocks: int, ratio: int = 2, **row: Any) -> Model:
     """Return the row of a ResNet whose 3×3 convolutions are Ghost modules."""
-    return Model("ghost:ghost_resnet", "ghost_resnet", "lightweight", GHOST, {"blocks": blocks, "ratio": ratio})
+    return Model("ghost:ghost_resnet", "ghost_resnet", "lightweight", GHOST, {"blocks": blocks, "ratio": ratio}, **row)
 
 
-def _improved(note: str = "", **options: Any) -> Model:
+def _improved(options: Mapping[str, Any] = NO_OPTIONS, **row: Any) -> Model:
     """Return the row of the deck's ConvNeXt-like ResNet-20 or one of its ablations."""
-    return Model(
-        "improved:improved_resnet20_convnext",
-        "improved_resnet20_convnext",
-        "modern_convolution",
-        DECK,
-        options,
-        own_design=True,
-        note=note,
-    )
+    name = "improved_resnet20_convnext"
+    return Model(f"improved:{name}", name, "modern_convolution", DECK, options, own_design=True, **row)
 
 
-def _coatnet(builder: str, note: str, own_design: bool = False, **options: Any) -> Model:
+def _coatnet(builder: str, options: Mapping[str, Any] = NO_OPTIONS, **row: Any) -> Model:
     """Return the row of a CoAtNet variant of the deck."""
-    return Model(
-        f"coatnet:{builder}", "coatnet", "hybrid_and_advanced", COATNET, options, own_design=own_design, note=note
-    )
+    return Model(f"coatnet:{builder}", "coatnet", "hybrid_and_advanced", COATNET, options, **row)
 
 
-def _timm(
-    name: str, family: str, technique: str, source: str, *, deck: bool = True, note: str = "", **options: Any
-) -> Model:
+def _timm(name: str, family: str, technique: str, source: str, **row: Any) -> Model:
     """Return the row of a timm model, with timm's own name among the options."""
-    chosen = {"timm_name": name, **options}
-    return Model("timm_models:timm_model", family, technique, source, chosen, deck=deck, note=note)
+    return Model("timm_models:timm_model", family, technique, source, {"timm_name": name}, **row)
 
 
 MODELS: dict[str, Model] = {
-    "resnet_20": _resnet(3),
-    "resnet_32": _resnet(5),
-    "resnet_56": _resnet(9),
-    "resnet20_no_eca": _resnet(3, note="alias of resnet_20 in the deck's ablations"),
-    "eca_resnet_20": _eca(3, 3),
-    "eca_resnet_32": _eca(5, 5),
-    "ecanet20_adaptive": _eca(3, "adaptive", note="kernel from the channel count: 3 at every width here"),
-    "ecanet20_fixed_k3": _eca(3, 3),
-    "ecanet20_fixed_k5": _eca(3, 5),
-    "ecanet20_fixed_k7": _eca(3, 7),
-    "ecanet20_fixed_k9": _eca(3, 9),
-    "eca_resnet20_pos1": _eca(3, 3, position=1),
-    "eca_resnet20_pos3": _eca(3, 3, position=3),
-    "ghost_resnet_20": _ghost(3),
-    "ghost_resnet_32": _ghost(5),
-    "ghostnet_100": _timm("ghostnet_100", "ghostnet", "lightweight", GHOST),
-    "improved_resnet20_convnext": _improved(),
-    "improved_resnet20_convnext_no_droppath": _improved(drop_path=0.0, note="DropPath 0"),
-    "improved_resnet20_convnext_std_conv": _improved(depthwise=False, note="dense 3×3 on the expanded channels"),
-    "improved_resnet20_convnext_no_inverted": _improved(inverted=False, note="no expansion"),
-    "convnext_tiny": _timm("convnext_tiny", "convnext", "modern_convolution", CONVNEXT),
-    "resnest50d": _timm("resnest50d", "resnest", "hybrid_and_advanced", "Zhang et al., ResNeSt, CVPRW 2022"),
-    "cspresnet50": _timm("cspresnet50", "cspnet", "hybrid_and_advanced", "Wang et al., CSPNet, CVPRW 2020"),
-    "mlp_mixer_tiny": Model("mixer:mlp_mixer", "mlp_mixer", "mlp", MIXER, {"dim": 128}),
-    "mlp_mixer_b16": Model("mixer:mlp_mixer", "mlp_mixer", "mlp", MIXER, {"dim": 512}, note="its patch is 4"),
-    "coatnet_0": _coatnet("coatnet_0", "the deck's CoAtNet-0"),
-    "coatnet_0_custom_enhanced": _coatnet("coatnet_0", "LSK-MBConv in S0 and S1", lsk=True),
-    "coatnet_cifar_opt": _coatnet("coatnet_cifar_opt", "ECA in place of squeeze-excite", own_design=True),
-    "coatnet_cifar_opt_large_stem": _coatnet(
-        "coatnet_cifar_opt", "5×5 depthwise stem", own_design=True, large_stem=True
+    "resnet_20": _resnet(3, stated=Stated(278_324, 40.82)),
+    "resnet_32": _resnet(5, stated=Stated(472_756, 69.13)),
+    "resnet_56": _resnet(9, stated=Stated(861_620, 125.75)),
+    "resnet20_no_eca": _resnet(3, note="alias of resnet_20 in the deck's ablations", stated=Stated(278_324, 40.82)),
+    "eca_resnet_20": _eca(3, 3, stated=Stated(278_351, 40.82)),
+    "eca_resnet_32": _eca(5, 5, stated=Stated(472_831, 69.13)),
+    "ecanet20_adaptive": _eca(
+        3, "adaptive", note="kernel from the channel count: 3 at every width here", stated=Stated(278_351, 40.82)
     ),
-    "segnext_mscan_tiny": Model("mscan:deck_mscan", "mscan", "attention", SEGNEXT, note="the deck's variant"),
+    "ecanet20_fixed_k3": _eca(3, 3, stated=Stated(278_351, 40.82)),
+    "ecanet20_fixed_k5": _eca(3, 5, stated=Stated(278_369, 40.82)),
+    "ecanet20_fixed_k7": _eca(3, 7, stated=Stated(278_387, 40.82)),
+    "ecanet20_fixed_k9": _eca(3, 9, stated=Stated(278_405, 40.82)),
+    "eca_resnet20_pos1": _eca(3, 3, position=1, stated=Stated(278_351, 40.82)),
+    "eca_resnet20_pos3": _eca(3, 3, position=3, stated=Stated(278_351, 40.82)),
+    "ghost_resnet_20": _ghost(3, stated=Stated(149_060, 21.54)),
+    "ghost_resnet_32": _ghost(5, stated=Stated(249_636, 36.21)),
+    "ghostnet_100": _timm("ghostnet_100", "ghostnet", "lightweight", GHOST, stated=Stated(4_029_608, 5.65)),
+    "improved_resnet20_convnext": _improved(stated=Stated(174_868, 34.19)),
+    "improved_resnet20_convnext_no_droppath": _improved(
+        {"drop_path": 0.0}, note="DropPath 0", variant_of="improved_resnet20_convnext", stated=Stated(174_868, 34.19)
+    ),
+    "improved_resnet20_convnext_std_conv": _improved(
+        {"depthwise": False},
+        note="dense 3×3 on the expanded channels",
+        variant_of="improved_resnet20_convnext",
+        stated=Stated(1_887_892, 301.65),
+    ),
+    "improved_resnet20_convnext_no_inverted": _improved(
+        {"inverted": False}, note="no expansion", variant_of="improved_resnet20_convnext", stated=Stated(38_644, 6.72)
+    ),
+    "convnext_tiny": _timm(
+        "convnext_tiny", "convnext", "modern_convolution", CONVNEXT, stated=Stated(27_897_028, 90.99)
+    ),
+    "resnest50d": _timm(
+        "resnest50d",
+        "resnest",
+        "hybrid_and_advanced",
+        "Zhang et al., ResNeSt, CVPRW 2022",
+        stated=Stated(25_639_140, 111.63),
+    ),
+    "cspresnet50": _timm(
+        "cspresnet50",
+        "cspnet",
+        "hybrid_and_advanced",
+        "Wang et al., CSPNet, CVPRW 2020",
+        stated=Stated(20_693_668, 70.67),
+    ),
+    "mlp_mixer_tiny": Model(
+        "mixer:mlp_mixer", "mlp_mixer", "mlp", MIXER, {"dim": 128}, stated=Stated(1_341_924, 101.07)
+    ),
+    "mlp_mixer_b16": Model(
+        "mixer:mlp_mixer",
+        "mlp_mixer",
+        "mlp",
+        MIXER,
+        {"dim": 512},
+        note="its patch is 4",
+        variant_of="Mixer-B/16",
+        stated=Stated(17_948_772, 1612.24),
+    ),
+    "coatnet_0": _coatnet(
+        "coatnet_0", note="the deck's CoAtNet-0", variant_of="CoAtNet-0", stated=Stated(26_312_964, 328.99)
+    ),
+    "coatnet_0_custom_enhanced": _coatnet(
+        "coatnet_0",
+        {"lsk": True},
+        note="LSK-MBConv in S0 and S1",
+        variant_of="coatnet_0",
+        stated=Stated(26_574_852, 341.89),
+    ),
+    "coatnet_cifar_opt": _coatnet(
+        "coatnet_cifar_opt",
+        own_design=True,
+        note="ECA in place of squeeze-excite",
+        variant_of="coatnet_0",
+        stated=Stated(27_008_486, 136.24),
+    ),
+    "coatnet_cifar_opt_large_stem": _coatnet(
+        "coatnet_cifar_opt",
+        {"large_stem": True},
+        own_design=True,
+        note="5×5 depthwise stem",
+        variant_of="coatnet_cifar_opt",
+        stated=Stated(27_010_534, 137.41),
+    ),
+    "segnext_mscan_tiny": Model(
+        "mscan:deck_mscan",
+        "mscan",
+        "attention",
+        SEGNEXT,
+        note="the deck's variant",
+        variant_of="mscan_tiny",
+        stated=Stated(3_359_556, 49.8),
+    ),
     "hornet_tiny": Model("hornet:hornet_tiny", "hornet", "modern_convolution", "Rao et al., HorNet, NeurIPS 2022"),
     "lsknet_tiny": Model(
         "lsknet:lsknet_tiny", "lsknet", "modern_convolution", "Li et al., LSKNet, ICCV 2023", deck=False
@@ -128,13 +198,27 @@ MODELS: dict[str, Model] = {
         COATNET,
         deck=False,
         note="with timm's own stem its last stage attends over one token",
+        still=r"stages\.3\.blocks\..*relative_position_bias_table",  # a softmax over one score ignores its bias
+        stated=Stated(26_681_254, 86.72),
     ),
-    "resnet_18": Model("resnet:resnet_18", "resnet", "basic_resnet", RESNET, deck=False, note="3×3 stem"),
+    "resnet_18": Model(
+        "resnet:resnet_18", "resnet", "basic_resnet", RESNET, deck=False, note="3×3 stem", variant_of="ResNet-18"
+    ),
     "speed_75": Model(
-        "pooled:speed_75", "speed_75", "modern_convolution", "public CIFAR-100 speed runs, 2026", deck=False
+        "pooled:speed_75",
+        "speed_75",
+        "modern_convolution",
+        "public CIFAR-100 speed runs, 2026",
+        deck=False,
+        stated=Stated(8_608_288, 174.98),
     ),
     "speed_resnet": Model(
-        "speed_resnet:speed_resnet", "speed_resnet", "basic_resnet", "public CIFAR speed runs", deck=False
+        "speed_resnet:speed_resnet",
+        "speed_resnet",
+        "basic_resnet",
+        "public CIFAR speed runs",
+        deck=False,
+        stated=Stated(None, 421.0),
     ),
 }
 

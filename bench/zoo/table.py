@@ -1,4 +1,4 @@
-"""The zoo as a table, for the terminal and for the README; it imports no torch."""
+"""The zoo as a table, for the terminal and for reports/zoo.md; it imports no torch."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,9 +17,14 @@ CONVENTIONS = (
 
 
 def source_of(name: str, row: Model, same: Sequence[Sequence[str]]) -> str:
-    """Return a model's source, its note, and the names under which the same network also goes."""
+    """Return a model's source, what it is a variant of, its note, and the names of the same network."""
     twins = [other for group in same if name in group for other in group if other != name]
-    parts = [row.source, row.note, f"same network as {', '.join(twins)}" if twins else ""]
+    parts = [
+        row.source,
+        f"variant of {row.variant_of}" if row.variant_of else "",
+        row.note,
+        f"same network as {', '.join(twins)}" if twins else "",
+    ]
     return "; ".join(part for part in parts if part)
 
 

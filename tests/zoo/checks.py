@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.zoo.build import build_model
-from bench.zoo.counting.cost import count_cost
+from bench.zoo.counting.cost import Cost, count_cost
 from bench.zoo.counting.fingerprint import fingerprint
 from bench.zoo.counting.golden import Golden
 from bench.zoo.models import Model
@@ -21,11 +21,6 @@ SETTLING_BATCH = 32
 # Relative L2 distance of the logits. Float32 in another layout differs by rounding, bfloat16 keeps 8 bits of mantissa.
 CHANNELS_LAST_TOLERANCE = 1e-4
 AUTOCAST_TOLERANCE = 0.2
-# Parameters whose gradient is zero by construction, as a pattern by model, with the reason.
-STILL = {
-    # With timm's own stem the last stage is one token at 32 px, and a softmax over one score ignores its bias.
-    "coatnet_0_rw": r"stages\.3\.blocks\..*relative_position_bias_table",
-}
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ def check_training(subject: Subject) -> None:
                 moved.add(name)
         torch.optim.SGD(model.parameters(), lr=0.01).step()
     still = {name for name, _ in model.named_parameters()} - moved
-    still = {name for name in still if not re.fullmatch(STILL.get(subject.name, ""), name)}
+    still = {name for name in still if not re.fullmatch(subject.row.still, name)}
     assert not still, f"never had a gradient other than zero: {sorted(still)}"
 
 
@@ -146,9 +141,18 @@ def check_autocast(subject: Subject) -> None:
 def check_golden(subject: Subject) -> None:
     """What is counted and fingerprinted now is what the golden file says, and the counters agree."""
     cost = count_cost(subject.model)
+    assert_stated(subject.row, cost)
     counted = Golden(cost.params, cost.macs, cost.ptflops_macs, cost.activations, fingerprint(subject.model))
     assert counted == subject.golden[subject.name]
     assert cost.disagreement <= 0.02
+
+
+def assert_stated(row: Model, cost: Cost) -> None:
+    """What is counted is what the row states: parameters exactly, MACs within 0.5 %."""
+    if row.stated.params is not None:
+        assert cost.params == row.stated.params
+    if row.stated.mmacs is not None:
+        assert abs(cost.macs / (row.stated.mmacs * 1e6) - 1) < 0.005
 
 
 CHECKS: dict[str, Callable[[Subject], None]] = {

@@ -98,6 +98,7 @@ def test_a_model_that_cannot_be_counted_fails_and_the_rest_is_shown(capsys: Capt
         (["timm/nothing_like_it"], "unknown timm model"),
         (["timm/resnet18", "--update"], "not in MODELS"),
         (["convnext_tiny", "--stem", "cifar", "--update"], "leave --stem out"),
+        (["resnet_20", "--out", "reports"], "leave names and other options out"),
         (["resnet_20", "--stem", "cifar"], "only timm models have a choice of stem"),
     ],
 )

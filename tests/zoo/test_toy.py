@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.zoo import __main__ as command
 from bench.zoo.counting.golden import read_golden
-from bench.zoo.models import MODELS, Model
+from bench.zoo.models import MODELS, Model, Stated
 from tests.zoo.checks import CHECKS, make_subject
 
 
@@ -35,21 +36,26 @@ def golden_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "golden.json"
 
 
-def add(monkeypatch: pytest.MonkeyPatch, builder: Callable[[int], nn.Module]) -> Model:
+def add(monkeypatch: pytest.MonkeyPatch, builder: Callable[[int], nn.Module], **row: Any) -> Model:
     """Add a builder to the zoo as "toy" and return its row."""
-    monkeypatch.setitem(MODELS, "toy", Model(builder, "toy", "toy", "this test"))
+    monkeypatch.setitem(MODELS, "toy", Model(builder, "toy", "toy", "this test", **row))
     return MODELS["toy"]
 
 
 def test_one_builder_and_one_line(
     monkeypatch: pytest.MonkeyPatch, golden_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    row = add(monkeypatch, Toy)
+    # 3×3 weights and a bias of 8 filters, scale and shift, the head; each filter at 30×30 places.
+    row = add(monkeypatch, Toy, variant_of="resnet_20", note="one layer", stated=Stated(8 * 28 + 16 + 900, 0.1952))
     assert command.main(["toy", "--update"]) == 0
     assert "toy" in capsys.readouterr().out
     subject = make_subject("toy", row, read_golden(golden_path))
     for check in CHECKS.values():
         check(subject)
+    assert command.main(["--out", str(golden_path.parent / "reports")]) == 0
+    report = (golden_path.parent / "reports" / "zoo.md").read_text()
+    assert "| `toy` | toy | toy | 1,140 | 0.20 |" in report
+    assert "this test; variant of resnet_20; one layer |" in report
 
 
 class IgnoresClasses(Toy):
@@ -122,6 +128,16 @@ def test_a_bad_model_is_found(monkeypatch: pytest.MonkeyPatch, builder: Callable
     subject = make_subject("toy", add(monkeypatch, builder), {})
     with pytest.raises(AssertionError):
         CHECKS[check](subject)
+
+
+@pytest.mark.parametrize("stated", [Stated(1_141, None), Stated(None, 0.21)])
+def test_other_figures_than_stated_are_found(
+    stated: Stated, monkeypatch: pytest.MonkeyPatch, golden_path: Path
+) -> None:
+    row = add(monkeypatch, Toy, stated=stated)
+    assert command.main(["toy", "--update"]) == 0
+    with pytest.raises(AssertionError):
+        CHECKS["golden"](make_subject("toy", row, read_golden(golden_path)))
 
 
 def test_other_figures_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
