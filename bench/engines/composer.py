@@ -39,7 +39,7 @@ from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
 from bench.engines.machine import Machine, describe_machine, find_machine
 from bench.engines.optim import build_optimizer
-from bench.engines.precision import BF16, FP16, Decision, remarks
+from bench.engines.precision import BF16, FP16, Decision, find_row, remarks
 from bench.engines.progress import run_length
 from bench.engines.results import make_result
 from bench.engines.resume import resume
@@ -62,7 +62,8 @@ def composer_precision(machine: Machine) -> Precision:
 def choose_algorithms(spec: RunSpec, machine: Machine) -> list[Algorithm]:
     """Return the spec's algorithms, with the CPU's autocast around forward where the precision asks for it."""
     chosen = list(build_algorithms(spec.algorithms))
-    return [*chosen, CPUAutocast()] if machine.device == "cpu" and machine.precision == BF16 else chosen
+    in_bf16 = machine.device == "cpu" and machine.precision == BF16
+    return [*chosen, CPUAutocast(find_row("cpu").name)] if in_bf16 else chosen
 
 
 def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[TrainLoader, EvalLoader]:

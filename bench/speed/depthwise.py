@@ -2,10 +2,11 @@
 
     python -m bench.speed depthwise --json depthwise.json
 
-What `algorithms.cpu_autocast` keeps in float32 on a CPU is decided by this table.
+`algorithms.cpu_autocast` keeps kinds of convolution in float32 on the CPUs on which this table shows them slow, and
+measures one of each kind elsewhere. The table says for every case whether what a run chooses here is the faster.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from algorithms.cpu_autocast import is_slow_in_bfloat16
+from algorithms.cpu_autocast import kind_of, slow_kinds
+from bench.engines.precision import find_row
 from bench.environment import usable_cores
 from bench.speed.command import add_json, check, describe, publish
 from bench.speed.depthwise_table import depthwise_table
@@ -61,17 +63,17 @@ def convolve(images: Tensor, weight: Tensor, case: Case) -> Tensor:
     return F.conv2d(images, weight, None, case.stride, case.kernel // 2, 1, case.channels)
 
 
-def is_kept(case: Case) -> bool:
-    """Tell whether a run in bfloat16 computes this convolution in float32."""
+def is_kept(case: Case, slow: Collection[str]) -> bool:
+    """Tell whether a run in bfloat16 computes this convolution in float32, given the kinds that it keeps so."""
     module = torch.nn.Conv2d(case.channels, case.channels, case.kernel, case.stride, groups=case.channels)
-    return is_slow_in_bfloat16(module)
+    return kind_of(module) in slow
 
 
-def measure(case: Case, batch: int, rounds: int) -> dict[str, Any]:
+def measure(case: Case, batch: int, rounds: int, slow: Collection[str]) -> dict[str, Any]:
     """Return the seconds of every round in both types."""
     works = {"bfloat16": step_of(case, batch, torch.bfloat16), "float32": step_of(case, batch, torch.float32)}
     times = take_turns(works, rounds)
-    return {**asdict(case), "kept": is_kept(case), "seconds": {name: taken.wall for name, taken in times.items()}}
+    return {**asdict(case), "kept": is_kept(case, slow), "seconds": {name: taken.wall for name, taken in times.items()}}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -84,10 +86,11 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000})
     torch.set_num_threads(options.threads)
+    slow = slow_kinds(find_row("cpu").name)
     numbers = {
         **describe("depthwise", arguments),
         "plan": {name: getattr(options, name) for name in ("batch", "threads", "rounds")},
-        "rows": [measure(case, options.batch, options.rounds) for case in CASES],
+        "rows": [measure(case, options.batch, options.rounds, slow) for case in CASES],
     }
     publish(numbers, depthwise_table(numbers), options)
     return OK

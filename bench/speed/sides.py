@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from algorithms.cpu_autocast import keep_float32
+from algorithms.cpu_autocast import keep_float32, slow_kinds
 from bench.data.datasets import Dataset
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.optim import build_optimizer
-from bench.engines.precision import BF16, autocast, dtype_of
+from bench.engines.precision import BF16, autocast, dtype_of, find_row
 from bench.spec import RunSpec
 from bench.zoo.build import build_declared
 
@@ -63,7 +63,7 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: st
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, dataset, device, channels_last=channels_last)
     if device.type == "cpu" and precision == BF16:
-        keep_float32(network)
+        keep_float32(network, slow_kinds(find_row("cpu").name))
     images = trial_batch(dataset.image, spec.batch_size, device, channels_last).normal_()
     if compiled and not compile_network(network, images, precision, print):
         raise DoesNotCompile(spec.model.name)
