@@ -10,11 +10,11 @@ from composer.loggers import Logger
 from composer.utils import get_device
 from torch import Tensor, nn
 
-from algorithms.cpu_autocast import keep_float32
+from algorithms.cpu_autocast import SLOW, CPUAutocast, keep_float32
 from algorithms.registry import build_algorithms
 from bench.engines.checkpoints import Content, Damaged
 from bench.engines.classifier import Classifier
-from bench.engines.precision import BF16, autocast
+from bench.engines.precision import autocast
 from bench.engines.snapshot import describe
 from bench.spec import RunSpec
 from bench.zoo.build import build_model
@@ -34,7 +34,7 @@ def evaluated_weights(content: Content) -> dict[str, Tensor]:
     return weights
 
 
-def build_network(spec: RunSpec, classes: int, device: str, precision: str) -> Classifier:
+def build_network(spec: RunSpec, classes: int, device: str) -> Classifier:
     """Return the run's untrained network on a device ("cpu" or "gpu"), with the changes that its algorithms make."""
     model = Classifier(build_model(spec.model.name, classes, stem=spec.model.stem, options=spec.model.options))
     place = get_device(device)
@@ -45,8 +45,6 @@ def build_network(spec: RunSpec, classes: int, device: str, precision: str) -> C
     engine.run_event(Event.INIT)
     # Composer would hold on to the network until the process ends, to close its engine then.
     atexit.unregister(engine._close)
-    if device == "cpu" and precision == BF16:
-        keep_float32(model)
     return model
 
 
@@ -59,6 +57,15 @@ def load_weights(model: nn.Module, content: Content) -> None:
     if describe(model.state_dict()) != describe(weights):
         raise Damaged("its weights are not those of this network")
     model.load_state_dict(weights)
+
+
+def keep_as_trained(model: nn.Module, content: Content) -> None:
+    """Let a CPU compute in float32, under bfloat16's autocast, the convolutions for which the run did so.
+
+    A checkpoint of before they were saved is from the kind of CPU for which they were first measured.
+    """
+    saved = content["algorithms"].get(CPUAutocast.__qualname__) or {}
+    keep_float32(model, saved.get("slow", SLOW["AVX512-BF16"]))
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from bench.data.loader import EvalLoader, Shard
 from bench.engines.callbacks.recorder import evaluation_row, evaluation_sums
 from bench.engines.checkpoints import Damaged
 from bench.engines.compiling import compile_network, trial_batch
-from bench.engines.evaluated import build_network, classify, load_weights
-from bench.engines.precision import FP32, can_compute
+from bench.engines.evaluated import build_network, classify, keep_as_trained, load_weights
+from bench.engines.precision import BF16, FP32, can_compute
 from bench.environment import usable_cores
 from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
 from bench.records import RunRecord
@@ -65,9 +65,11 @@ def load_trained(
     device = "gpu" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(int(machine.get("threads") or spec.threads or usable_cores()))
     precision = record.precision if can_compute(record.precision, device) else FP32
-    network = build_network(spec, len(dataset.classes), device, precision)
+    network = build_network(spec, len(dataset.classes), device)
     try:
         load_weights(network, found.content)
+        if device == "cpu" and precision == BF16:
+            keep_as_trained(network, found.content)
     except Damaged as reason:
         raise BadInput(f"{found.path}: {reason}, for the {len(dataset.classes)} classes of {dataset.name}") from None
     place = torch.device("cuda" if device == "gpu" else "cpu")
