@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bench.engines.checkpoints import Content
 from bench.engines.evaluated import evaluated_weights
-from bench.records import WEIGHTS, write_atomically
+from bench.records import WEIGHTS
+from bench.util.files import write_atomically
 
 # What the network is called within the module that Composer trains.
 PREFIX = "module."
