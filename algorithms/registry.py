@@ -8,7 +8,7 @@ A class is written "module:Class" and imported only by `build_algorithms`, so th
 nor composer. The settings repeat the class's own names and defaults; a test compares them with the class's signature.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, Literal
@@ -20,7 +20,31 @@ Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 # How the training cost of a row is counted; a row may name a function of `algorithms.costs` instead.
 PLAIN, AS_FED = "plain", "as_fed"
-When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|[01](\.[0-9]+)?dur)$")]
+When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|(0(\.[0-9]+)?|1(\.0+)?)dur)$")]
+Every = Annotated[str, Field(pattern=r"^[1-9][0-9]*(ep|ba)$")]
+
+
+def unit_of(text: str) -> str:
+    """Return the unit of a point or an interval of a run: "ba" of "1000ba"."""
+    return text.lstrip("0123456789.")
+
+
+def check_ema(settings: Mapping[str, Any]) -> str:
+    """Return what is wrong with EMA's settings together, or an empty text."""
+    half_life, interval = settings["half_life"], settings["update_interval"]
+    if interval is None or unit_of(interval) == unit_of(half_life):
+        return ""
+    return f"half_life ({half_life}) and update_interval ({interval}) need one unit"
+
+
+def check_swa(settings: Mapping[str, Any]) -> str:
+    """Return what is wrong with SWA's settings together, or an empty text."""
+    start, end = settings["swa_start"], settings["swa_end"]
+    unit = unit_of(start)
+    if unit != unit_of(end):
+        return f"swa_start ({start}) and swa_end ({end}) need one unit"
+    in_order = float(start.removesuffix(unit)) < float(end.removesuffix(unit))
+    return "" if in_order else f"swa_start ({start}) must come before swa_end ({end})"
 
 
 @dataclass(frozen=True)
@@ -30,7 +54,8 @@ class AlgorithmRow:
     `cost` says how its training cost is counted. The passes of a run are counted as they happen, with the sizes of the
     images and the frozen layers; what differs is what is known beforehand, as a budget of compute needs it:
 
-    - PLAIN: a step is one forward and one backward pass over its batch;
+    - PLAIN: a step is one forward and one backward pass over its batch (what goes forward before an evaluation, for the
+      statistics of an average, is counted but not known beforehand);
     - "module:function": what the function makes of `algorithms.costs.Steps`, given the settings;
     - AS_FED: only known when it happens;
     - None: it computes what does not pass through the network, so the cost of its runs is missing.
@@ -38,6 +63,10 @@ class AlgorithmRow:
     `surgery` names the function that changes what the network itself computes; `least_batch` the setting that a
     process's batch must not be smaller than; `check`, as "module:function", a function of the network that raises
     ValueError where the algorithm has nothing to work on.
+
+    `averaged` names the attribute of an algorithm that averages weights that tells whether the model holds the average:
+    BatchNorm's statistics are then estimated anew before it is evaluated. `check_settings` returns what is wrong with
+    valid settings together, in words.
     """
 
     target: str
@@ -47,6 +76,8 @@ class AlgorithmRow:
     surgery: str | None = None
     least_batch: str | None = None
     check: str | None = None
+    averaged: str | None = None
+    check_settings: Callable[[Mapping[str, Any]], str] = lambda settings: ""
 
 
 ALGORITHMS: dict[str, AlgorithmRow] = {
@@ -87,9 +118,11 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
     ),
     "ema": AlgorithmRow(
         "composer.algorithms:EMA",
-        {"half_life": (When, "1000ba"), "ema_start": (When, "0.0dur"), "update_interval": (When | None, None)},
+        {"half_life": (Every, "1000ba"), "ema_start": (When, "0.0dur"), "update_interval": (Every | None, None)},
         "Polyak averaging, exponential",
         cost=PLAIN,
+        averaged="ema_weights_active",
+        check_settings=check_ema,
     ),
     "ghost_batchnorm": AlgorithmRow(
         "algorithms.ghost_batchnorm:GhostBatchNorm",
@@ -151,10 +184,12 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         surgery="composer.algorithms.squeeze_excite:apply_squeeze_excite",
     ),
     "swa": AlgorithmRow(
-        "composer.algorithms:SWA",
-        {"swa_start": (When, "0.7dur"), "swa_end": (When, "0.97dur"), "update_interval": (When, "1ep")},
+        "algorithms.swa:SWA",
+        {"swa_start": (When, "0.7dur"), "swa_end": (When, "0.97dur"), "update_interval": (Every, "1ep")},
         "Izmailov et al., UAI 2018",
         cost=PLAIN,
+        averaged="averaged",
+        check_settings=check_swa,
     ),
     "weight_standardization": AlgorithmRow(
         "composer.algorithms:WeightStandardization",

@@ -30,12 +30,17 @@ def find_algorithm(name: str) -> AlgorithmRow:
 
 def validate_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return one algorithm's settings with defaults filled in; raise BadInput naming setting, value and range."""
-    rows = find_algorithm(name).settings
+    row = find_algorithm(name)
+    rows = row.settings
     schema = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **dict(rows))  # type: ignore[call-overload]
     try:
-        return schema.model_validate(dict(settings)).model_dump()
+        complete = schema.model_validate(dict(settings)).model_dump()
     except ValidationError as error:
         raise BadInput("; ".join(describe_setting(name, rows, item) for item in error.errors())) from None
+    wrong = row.check_settings(complete)
+    if wrong:
+        raise BadInput(f"'{name}': {wrong}.")
+    return complete
 
 
 def describe_setting(name: str, rows: Mapping[str, Any], item: Mapping[str, Any]) -> str:

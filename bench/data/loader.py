@@ -144,6 +144,19 @@ class TrainLoader:
         indices = keyed_permutation(self.seed, 0, len(self.labels))[:number].to(self.images.device)
         return eval_batch(self.images.index_select(0, indices), mean=self.dataset.mean, std=self.dataset.std)
 
+    def light_batches(self, epoch: int, number: int) -> Iterator[Tensor]:
+        """Return the images of an epoch's first batches (at most all), only cropped and mirrored, at their own size."""
+        images = train_batches(
+            self.images,
+            itertools.islice(self.batches(epoch), number),
+            seed=self.seed,
+            epoch=epoch,
+            augmentation=self.augmentation.model_copy(update={"policy": "none", "erasing": 0.0}),
+            mean=self.dataset.mean,
+            std=self.dataset.std,
+        )
+        return (layout(batch, self.channels_last) for batch in images)
+
     def size_at(self, step: int) -> int | None:
         """Return to what size the images of a step of the run are resized, None for their own."""
         sizes = self.augmentation.sizes

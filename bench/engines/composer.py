@@ -19,7 +19,7 @@ from composer.core import Algorithm, Callback, DataSpec, Evaluator, Event, Preci
 from composer.utils import create_interval_scheduler, dist, reproducibility
 
 from algorithms.cpu_autocast import CPUAutocast
-from algorithms.registry import build_algorithms
+from algorithms.registry import ALGORITHMS, build_algorithms
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, TrainLoader
 from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
@@ -31,6 +31,7 @@ from bench.engines.callbacks.divergence import StopAtDivergence
 from bench.engines.callbacks.loader_epoch import SetLoaderEpoch
 from bench.engines.callbacks.progress import Progress
 from bench.engines.callbacks.recorder import Recorder
+from bench.engines.callbacks.statistics import EstimateStatistics
 from bench.engines.checkpoints import read_checkpoint
 from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
@@ -103,7 +104,12 @@ def monitors(device: str) -> list[Callback]:
 
 
 def build_trainer(
-    spec: RunSpec, dataset: Dataset, machine: Machine, callbacks: Sequence[Callback], writer: RunWriter
+    spec: RunSpec,
+    dataset: Dataset,
+    machine: Machine,
+    callbacks: Sequence[Callback],
+    cost: CostCallback,
+    writer: RunWriter,
 ) -> Trainer:
     """Return Composer's Trainer for the spec, ready to fit."""
     reproducibility.seed_all(spec.seed)
@@ -111,6 +117,8 @@ def build_trainer(
     model = Classifier(build_declared(spec.model, dataset))
     seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
+    averages = any(ALGORITHMS[name].averaged for name in spec.algorithms)
+    statistics = [EstimateStatistics(cost.clock, cost.meter, train, machine.precision)] if averages else []
     return Trainer(
         model=model,
         train_dataloader=DataSpec(train, split_batch=whole),
@@ -121,7 +129,7 @@ def build_trainer(
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
         algorithms=choose_algorithms(spec, machine),
-        callbacks=[*deadline, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
+        callbacks=[*deadline, *statistics, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
         loggers=build_wandb(spec, writer.path, machine.precision) if spec.wandb.enabled else None,
         device=machine.device,
         precision=composer_precision(machine),
@@ -171,7 +179,7 @@ def fit(
     if machine.shard.world_size > 1:
         with stop.bounded():
             dist.initialize_dist(machine.device)
-    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], writer)
+    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer)
     dispatch_lean(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:

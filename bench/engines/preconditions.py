@@ -17,6 +17,7 @@ from bench.engines.precision import Decision, find_device
 from bench.engines.wandb_login import check_wandb
 from bench.schedule import shares
 from bench.spec import RunSpec
+from bench.util.duration import Duration
 from bench.util.errors import BadInput
 
 
@@ -41,6 +42,7 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     check_evaluation(len(dataset.evaluation), world_size)
     shares(spec, len(dataset.train) // spec.batch_size)  # refuses a schedule that contradicts itself
     check_sizes(spec, dataset)
+    check_averaging(spec, len(dataset.train) // spec.batch_size)
     check_model(spec, dataset)
     return dataset, decision
 
@@ -97,3 +99,25 @@ def require(module: str, requirement: str, use: str) -> None:
     """Refuse a use of a module that is not installed, with the command that installs the requirement."""
     if find_spec(module) is None:
         raise BadInput(f"{use} needs the package '{module}', which is not installed: pip install '{requirement}'")
+
+
+# The settings of each algorithm that averages weights: from when on, and what counts in epochs or batches.
+AVERAGES = {"ema": ("ema_start", "half_life"), "swa": ("swa_start", "update_interval")}
+
+
+def check_averaging(spec: RunSpec, epoch_batches: int) -> None:
+    """Refuse an average of weights that no weights would enter, since the run ends before."""
+    if spec.max_duration.seconds:
+        return
+    steps = spec.max_duration.steps(epoch_batches, spec.batch_size)
+    for name in AVERAGES.keys() & spec.algorithms.keys():
+        settings = spec.algorithms[name]
+        start, every = (Duration.parse(settings[key]) for key in AVERAGES[name])
+        batches = start.value * steps if start.unit == "dur" else start.batches(epoch_batches, spec.batch_size)
+        last = steps // epoch_batches * epoch_batches if every.unit == "ep" else steps
+        if last == 0 or last < batches:
+            begin, interval = AVERAGES[name]
+            raise BadInput(
+                f"key 'algorithms.{name}': the run's {steps} steps ({epoch_batches} an epoch) end before weights are "
+                f"averaged; use an earlier {begin} than {start}, or count {interval} ({every}) in batches (ba)"
+            )

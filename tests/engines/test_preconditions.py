@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import requests
 import torch
 
 from bench import train
+from bench.config import YAMLS, load_spec
 from bench.engines import preconditions
 from bench.engines.wandb_login import check_wandb
 from bench.sweep.__main__ import main as sweep
 from bench.util.cli import run_command
+from bench.util.errors import BadInput
 from tests.conftest import REPOSITORY
 
 WORDS = ["-f", "yamls/quickstart.yaml", "batch_size=60", "threads=1"]
@@ -230,3 +233,24 @@ def test_a_user_without_a_key_gets_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert all(way in done.stderr for way in BOTH_WAYS)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        (["max_duration=20ba", "algorithms.swa={}"], True),
+        (["max_duration=20ba", "algorithms.swa={update_interval: 1ba}"], False),
+        (["max_duration=30ba", "algorithms.swa={}"], False),
+        (["max_duration=30ba", "algorithms.swa={swa_start: 0.9dur}"], True),
+        (["max_duration=2ep", "algorithms.swa={swa_start: 3ep, swa_end: 4ep}"], True),
+        (["max_duration=2ep", "algorithms.ema={}"], False),
+        (["max_duration=20ba", "algorithms.ema={half_life: 1ep}"], True),
+        (["max_duration=2ep", "algorithms.ema={ema_start: 60ba}"], True),
+        (["max_duration=9sec", "schedule.warmup=0ep", "algorithms.ema={half_life: 1ep}"], False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_an_average_that_no_weights_would_enter_is_refused(changes: list[str], refused: bool) -> None:
+    spec = load_spec(YAMLS / "quickstart.yaml", ["schedule.warmup=0ep", *changes])
+    with pytest.raises(BadInput, match="end before weights are averaged") if refused else nullcontext():
+        preconditions.check_averaging(spec, epoch_batches=25)

@@ -56,10 +56,12 @@ def selective(keep: float) -> int:
 
 BY_HAND: dict[str, tuple[list[str], int]] = {
     "plain": (["algorithms.mixup={}", "algorithms.label_smoothing={}"], 3 * STEPS * IMAGES * macs(32)),
-    "ema": (["algorithms.ema={half_life: 2ba}"], 3 * STEPS * IMAGES * macs(32)),
+    # Before an average is evaluated, all four batches of the training set go forward once, for BatchNorm's statistics:
+    # EMA's at both evaluations, SWA's at the last, as it is put in place after six steps.
+    "ema": (["algorithms.ema={half_life: 2ba}"], (3 * STEPS + 2 * 4) * IMAGES * macs(32)),
     "swa": (
         ["max_duration=8ba", "algorithms.swa={swa_start: 0.25dur, swa_end: 0.75dur, update_interval: 1ba}"],
-        3 * STEPS * IMAGES * macs(32),
+        (3 * STEPS + 4) * IMAGES * macs(32),
     ),
     # The width grows from 16 to 32 between a quarter and three quarters of the run, by steps of 4.
     "progressive_resizing": (

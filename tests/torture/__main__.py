@@ -27,15 +27,21 @@ COMMON = (
     "max_duration=3ep",
     "threads=1",
     "algorithms.label_smoothing={smoothing: 0.1}",
-    "algorithms.ema={half_life: 4ba}",
 )
+EMA = "algorithms.ema={half_life: 4ba}"
 # What is trained: every kind of state occurs, and every unit of the interval but seconds.
 ARMS: dict[str, tuple[str, ...]] = {
-    "mixup": ("algorithms.mixup={}", "checkpoint={interval: 1ba, keep: 2}"),
-    "epochs": ("algorithms.cutmix={}", "checkpoint={interval: 1ep, keep: 1}", "augmentation.erasing=0.5"),
+    "mixup": ("algorithms.mixup={}", EMA, "checkpoint={interval: 1ba, keep: 2}"),
+    "epochs": (
+        "algorithms.cutmix={}",
+        "algorithms.swa={swa_start: 0.3dur, swa_end: 0.6dur, update_interval: 2ba}",
+        "checkpoint={interval: 1ep, keep: 1}",
+        "augmentation.erasing=0.5",
+    ),
     "droppath": (
         "model.name=improved_resnet20_convnext",
         "algorithms.mixup={}",
+        EMA,
         "optimizer={name: adamw, lr: 1e-3, weight_decay: 0.05}",
         "checkpoint={interval: 64sp, keep: 3}",
         "eval_interval=3ba",
