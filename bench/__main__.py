@@ -1,43 +1,51 @@
-"""`python -m bench`: list the suite's commands."""
+"""`bench COMMAND …`, or `python -m bench.COMMAND …`: all commands of the suite."""
 
+import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 
-from bench.util.cli import OK, make_parser, run_command
+from bench.engines.memory import keep_freed_memory
+from bench.util.cli import OK, Command, make_group_parser, run_command, run_group
 
-# Command → what it does. One that this version does not have yet is not listed.
-COMMANDS: dict[str, str] = {
-    "data": "prepare a data set",
-    "train": "train one run (through the launcher: composer bench/train.py -f yamls/resnet_20.yaml)",
-    "sweep": "train many runs, each in its own process",
-    "tables": "make tables from run records",
-    "figures": "draw figures from run records",
-    "report": "write a report on run records",
-    "evaluate": "evaluate a trained network again: accuracy, also of each class",
-    "audit": "check the deck's claims",
-    "speed": "measure how fast the suite trains",
-    "zoo": "list the models and count what they cost",
+COMMANDS: dict[str, Command] = {
+    "data": Command("bench.data.__main__", "prepare a data set"),
+    "train": Command(
+        "bench.launch", "train one run (through the launcher: composer bench/train.py -f yamls/resnet_20.yaml)"
+    ),
+    "sweep": Command("bench.sweep.__main__", "train many runs, each in its own process"),
+    "tables": Command("bench.tables.__main__", "make tables from run records"),
+    "figures": Command("bench.figures.__main__", "draw figures from run records"),
+    "evaluate": Command("bench.evaluate.__main__", "evaluate a trained network again: accuracy, also of each class"),
+    "audit": Command("bench.audit.__main__", "check the deck's claims"),
+    "speed": Command("bench.speed.__main__", "measure how fast the suite trains"),
+    "zoo": Command("bench.zoo.__main__", "list the models and count what they cost"),
+    "completion": Command("bench.completion", "print a script that completes these commands in a shell"),
 }
 
 
-def exists(command: str) -> bool:
-    """Tell whether `python -m bench.<command>` can be run: a module, or a package with a main module."""
-    spec = find_spec(f"bench.{command}")
-    if spec is None:
-        return False
-    return spec.submodule_search_locations is None or find_spec(f"bench.{command}.__main__") is not None
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser whose --help lists the commands."""
+    example = "python -m bench tables comparison --runs runs"
+    return make_group_parser("bench", "Run a command of the suite.", example, COMMANDS)
 
 
 def main(words: Sequence[str]) -> int:
-    """Print the commands that exist."""
-    make_parser("bench", "List the suite's commands.", "python -m bench").parse_args(words)
-    for command, summary in COMMANDS.items():
-        if exists(command):
-            print(f"python -m bench.{command:<8}  {summary}")
-    print("Each says more with --help.")
+    """Run a command; without one list them all."""
+    if words:
+        return run_group(build_parser(), COMMANDS, words, "command")
+    for name, command in COMMANDS.items():
+        print(f"python -m bench.{name:<10}  {command.summary}")
+    print("Each says more with --help. `bench COMMAND` runs the same.")
     return OK
 
 
+def run() -> int:
+    """Run a command of the console script `bench` and return the exit code."""
+    if sys.argv[1:2] == ["speed"]:
+        # As a training has it, whose steps are measured.
+        keep_freed_memory()
+    return run_command(main)
+
+
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    sys.exit(run())

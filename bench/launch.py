@@ -4,24 +4,40 @@ Processes, options and environment variables are Composer's own (`composer/cli/l
 starts at once: Composer's script first imports Composer and torch, for seconds, which the launcher hardly uses. And
 when it is stopped by SIGTERM or SIGINT it says nothing but how to go on and exits with 143 or 130, where Composer's
 prints a traceback of its own and the exit status of every process.
+
+`bench train -n 2 -f …` is the same command without the script's name.
 """
 
+import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from datetime import timedelta
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import distribution
+from pathlib import Path
 from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, TextIO
 
 from bench.engines.fast_import import without
+from bench.util.cli import make_parser
 from bench.util.ports import free_port
 
 # How long the processes may take to end when the run is stopped: a step or an evaluation, and a checkpoint.
 TIME_TO_STOP = timedelta(seconds=180)
+SCRIPT = Path(__file__).with_name("train.py")
+# The launcher's options that `bench train` passes on: flags, type, help.
+OPTIONS: list[tuple[tuple[str, ...], type, str]] = [
+    (("-n", "--nproc"), int, "processes on this machine (default: one a GPU, else one)"),
+    (("--world_size",), int, "processes on all machines"),
+    (("--node_rank",), int, "number of this machine, from 0"),
+    (("--master_addr",), str, "address of machine 0"),
+    (("--master_port",), int, "port on machine 0"),
+    (("--stdout",), str, "file for the output of the other processes, such as out.{rank}.txt"),
+    (("--stderr",), str, "file for their errors"),
+]
 STOPPED = {128 + number for number in (signal.SIGTERM, signal.SIGINT)}
 
 
@@ -145,6 +161,37 @@ def run() -> int:
 
         print(f"stopped by {signal.Signals(request.received).name}. {AGAIN}", file=sys.stderr)
     return exit_code(code, request.received)
+
+
+def add_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Return a parser with the launcher's options added to it."""
+    for flags, kind, summary in OPTIONS:
+        parser.add_argument(*flags, type=kind, help=summary)
+    return parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `bench train`: the launcher's options and the script's."""
+    from bench import train
+
+    parser = make_parser("bench", train.__doc__ or "", "bench train -n 2 -f yamls/resnet_20.yaml seed=3")
+    parser.prog = "bench train"
+    train.add_arguments(parser)
+    return add_options(parser)
+
+
+def launcher_command(words: Sequence[str]) -> list[str]:
+    """Return the launcher's command line for the words of `bench train`: its own options, the script, the rest."""
+    options, rest = add_options(argparse.ArgumentParser(add_help=False, allow_abbrev=False)).parse_known_args(words)
+    own = [(f"--{name}", str(value)) for name, value in vars(options).items() if value is not None]
+    return ["composer", *(word for pair in own for word in pair), str(SCRIPT), *rest]
+
+
+def main(words: Sequence[str]) -> int:
+    """Check the words of `bench train`, and launch the training."""
+    build_parser().parse_args(words)
+    sys.argv = launcher_command(words)
+    return run()
 
 
 if __name__ == "__main__":

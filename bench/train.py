@@ -5,6 +5,7 @@ and leaves a finished one alone. SIGTERM and SIGINT end it with a checkpoint. Ex
 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
+import argparse
 import faulthandler
 import os
 import sys
@@ -60,13 +61,18 @@ def say_machine(spec: RunSpec, decision: Decision) -> None:
         print(machine_line(decision, world_size(), threads, gpu), flush=True)
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which run is trained."""
+    parser.add_argument("-f", "--file", required=True, metavar="YAML", help="the run's declaration")
+    parser.add_argument("--arm", help="which arm, for the declaration of an ablation")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to it, such as data.name=shapes100")
+
+
 def train(arguments: Sequence[str]) -> int:
     """Read the spec, check everything that can be checked, then train and record."""
     parser = make_parser("bench.train", __doc__ or "", "composer -n 2 bench/train.py -f yamls/resnet_20.yaml seed=3")
     parser.prog = "composer -n N bench/train.py"
-    parser.add_argument("-f", "--file", required=True, metavar="YAML", help="the run's declaration")
-    parser.add_argument("--arm", help="which arm, for the declaration of an ablation")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to it, such as data.name=shapes100")
+    add_arguments(parser)
     options = parser.parse_args(arguments)
     spec = load_spec(options.file, options.overrides, options.arm)
     path = run_directory(spec)

@@ -21,8 +21,8 @@ from bench.zoo.counting.golden import read_golden
 FORMATS = {"md": to_markdown, "csv": to_csv}
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the parsed command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser(
         "bench.audit",
         "Judge every claim of the deck against counts, its own arithmetic, its authors' logs and our runs.",
@@ -37,7 +37,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--table", metavar="NAME", help="print the claims of one table only")
     for flag, path, what in (("--claims", CLAIMS_PATH, "the claims"), ("--logs", RUNS_PATH, "the authors' logs")):
         parser.add_argument(flag, type=Path, default=path, metavar="CSV", help=f"{what} (default: {path.name})")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; raise BadInput for what cannot go together."""
+    options = build_parser().parse_args(arguments)
     if options.out and options.table:
         raise BadInput("--out writes all claims: leave --table out")
     return options

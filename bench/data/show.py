@@ -16,8 +16,9 @@ from bench.augmentation.operations import OPERATIONS
 from bench.augmentation.plan import Plan, make_plan
 from bench.augmentation.policies import Augmentation, make_space
 from bench.config import load_spec
+from bench.data.arguments import show_parser
 from bench.data.datasets import load_dataset
-from bench.util.cli import OK, make_parser
+from bench.util.cli import OK
 from bench.util.errors import BadInput
 
 Pixels = NDArray[np.uint8]
@@ -86,16 +87,7 @@ def _draw(columns: Sequence[tuple[str, Pixels, list[str]]]) -> Figure:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the contact sheet of a run's YAML."""
-    example = "python -m bench.data show -f yamls/resnet_20.yaml --out sheet.png augmentation.erasing=0"
-    parser = make_parser("bench.data show", "Draw training images beside their augmented versions.", example)
-    parser.add_argument(
-        "-f", "--file", required=True, metavar="YAML", help="the run whose data and augmentation are shown"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="PNG", help="the file to write")
-    parser.add_argument("--images", type=int, default=10, metavar="N", help="rows, each a training image (10)")
-    parser.add_argument("--epochs", type=int, default=8, metavar="N", help="columns after the original (8)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the YAML, as for training")
-    options = parser.parse_args(arguments)
+    options = show_parser().parse_args(arguments)
     for flag in ("images", "epochs"):
         if not 1 <= getattr(options, flag) <= 100:
             raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are 1 to 100")

@@ -20,8 +20,8 @@ EXAMPLE = "python -m bench.evaluate runs/deck/resnet_20-6e2f9c1a-s0 --per-class 
 ACCURACY = "accuracy"
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; each evaluator has a flag of its own."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; each evaluator has a flag of its own."""
     parser = make_parser("bench.evaluate", SUMMARY, EXAMPLE)
     parser.add_argument("run", type=Path, metavar="RUN", help="the run's directory")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights of another moment of the same run")
@@ -30,12 +30,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="keep the results below the run's directory")
     for name, evaluator in EVALUATORS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", dest=name, help=evaluator.summary)
-    return parser.parse_args(words)
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
     """Evaluate, print, and keep the results if asked to."""
-    options = parse(words)
+    options = build_parser().parse_args(words)
     # Imported here: --help needs no torch.
     from bench.engines.fast_import import import_composer
 

@@ -16,13 +16,18 @@ from bench.util.errors import BadInput, unknown
 EXAMPLE = "python -m bench.figures accuracy_comparison training_curves --runs runs --out figures"
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for a figure that there is not."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser("bench.figures", "Draw figures of run records. Figures: " + ", ".join(FIGURES) + ".", EXAMPLE)
     parser.add_argument("names", nargs="*", metavar="NAME", help="figures to draw (default: all)")
     add_arguments(parser)
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="default: figures")
-    arguments = parser.parse_args(words)
+    return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for a figure that there is not."""
+    arguments = build_parser().parse_args(words)
     for name in arguments.names:
         if name not in FIGURES:
             raise unknown("figure", name, FIGURES)

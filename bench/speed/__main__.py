@@ -1,38 +1,35 @@
 """Measure speed: `python -m bench.speed augment | step | scaling | depthwise`; `bench.speed report` reports it."""
 
-import importlib
+import argparse
 import sys
 from collections.abc import Sequence
 
 from bench.engines.memory import keep_freed_memory
-from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import BadInput, unknown
+from bench.util.cli import Command, make_group_parser, run_command, run_group
 
-# What can be done → the module whose main(arguments) does it. Imported only when asked for.
-MEASUREMENTS = {
-    "augment": "bench.speed.augment",
-    "step": "bench.speed.step",
-    "scaling": "bench.speed.scaling",
-    "depthwise": "bench.speed.depthwise",
-    "report": "bench.speed.report",
+# Imported only when asked for.
+COMMANDS: dict[str, Command] = {
+    "augment": Command(
+        "bench.speed.augment", "the augmentation beside torchvision's", "bench.speed.command:augment_parser"
+    ),
+    "step": Command("bench.speed.step", "a training step beside its ceiling"),
+    "scaling": Command("bench.speed.scaling", "processes × threads at the same global batch"),
+    "depthwise": Command(
+        "bench.speed.depthwise", "depthwise convolutions by precision", "bench.speed.command:depthwise_parser"
+    ),
+    "report": Command("bench.speed.report", "report all kept measurements, by kind of machine"),
 }
-EXAMPLE = "python -m bench.speed augment --save augment"
 
 
-def main(arguments: Sequence[str]) -> int:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser whose --help lists the measurements."""
+    example = "python -m bench.speed augment --save augment"
+    return make_group_parser("bench.speed", "Measure speed as ratios within one process.", example, COMMANDS)
+
+
+def main(words: Sequence[str]) -> int:
     """Run one measurement with its own arguments."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        parser = make_parser("bench.speed", "Measure speed as ratios within one process.", EXAMPLE)
-        parser.add_argument(
-            "measurement", choices=sorted(MEASUREMENTS), help="what to measure; each has its own --help"
-        )
-        parser.print_help()
-        if not arguments:
-            raise BadInput(f"say what to measure: {', '.join(sorted(MEASUREMENTS))}")
-        return OK
-    if arguments[0] not in MEASUREMENTS:
-        raise unknown("measurement", arguments[0], MEASUREMENTS)
-    return importlib.import_module(MEASUREMENTS[arguments[0]]).main(arguments[1:])
+    return run_group(build_parser(), COMMANDS, words, "measurement")
 
 
 if __name__ == "__main__":

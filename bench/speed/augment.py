@@ -17,9 +17,9 @@ from bench.augmentation.keyed import keyed_permutation
 from bench.data.datasets import load_dataset
 from bench.speed.augment_costs import operation_costs, step_costs
 from bench.speed.augment_table import ALONE, OURS, THEIRS, augment_table
-from bench.speed.command import add_json, check, describe, publish
+from bench.speed.command import augment_parser, check, describe, publish
 from bench.speed.timing import Times, Work, spread, take_turns
-from bench.util.cli import OK, make_parser
+from bench.util.cli import OK
 from bench.util.errors import BadInput
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
@@ -119,14 +119,7 @@ def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) ->
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, and write the numbers where asked."""
-    example = "python -m bench.speed augment --rounds 41 --json augment.json"
-    parser = make_parser("bench.speed augment", "Measure the augmentation beside torchvision's.", example)
-    parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
-    parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
-    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each side (21)")
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the epoch of data alone (2)")
-    add_json(parser)
-    options = parser.parse_args(arguments)
+    options = augment_parser().parse_args(arguments)
     check(options, {"batch": 2048, "rounds": 1000, "threads": 1024})
     torch.set_num_threads(1)
     name, images = load_images(options.data)

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.environment import describe_environment
+from bench.environment import describe_environment, usable_cores
 from bench.speed.kinds import folder_name, kept_file
+from bench.util.cli import make_parser
 from bench.util.errors import BadInput, unknown
 from bench.util.files import write_atomically
 from bench.zoo.models import MODELS
@@ -23,6 +24,29 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where all numbers go."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")
     parser.add_argument("--save", metavar="NAME", help="keep them for the report: reports/speed/<kind>/NAME.json")
+
+
+def augment_parser() -> argparse.ArgumentParser:
+    """Return the parser of `bench.speed augment`, whose module needs torch."""
+    example = "python -m bench.speed augment --rounds 41 --json augment.json"
+    parser = make_parser("bench.speed augment", "Measure the augmentation beside torchvision's.", example)
+    parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
+    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each side (21)")
+    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the epoch of data alone (2)")
+    add_json(parser)
+    return parser
+
+
+def depthwise_parser() -> argparse.ArgumentParser:
+    """Return the parser of `bench.speed depthwise`, whose module needs torch."""
+    example = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
+    parser = make_parser("bench.speed depthwise", "Measure depthwise convolutions in float32 beside bfloat16.", example)
+    parser.add_argument("--batch", type=int, default=128, metavar="N", help="maps in a batch (128)")
+    parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each type (7)")
+    add_json(parser)
+    return parser
 
 
 def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:

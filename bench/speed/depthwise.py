@@ -16,13 +16,10 @@ from torch import Tensor
 
 from algorithms.cpu_autocast import kind_of, slow_kinds
 from bench.engines.precision import find_row
-from bench.environment import usable_cores
-from bench.speed.command import add_json, check, describe, publish
+from bench.speed.command import check, depthwise_parser, describe, publish
 from bench.speed.depthwise_table import depthwise_table
 from bench.speed.timing import take_turns
-from bench.util.cli import OK, make_parser
-
-EXAMPLE = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
+from bench.util.cli import OK
 
 
 @dataclass(frozen=True)
@@ -78,12 +75,7 @@ def measure(case: Case, batch: int, rounds: int, slow: Collection[str]) -> dict[
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, and write the numbers where asked."""
-    parser = make_parser("bench.speed depthwise", "Measure depthwise convolutions in float32 beside bfloat16.", EXAMPLE)
-    parser.add_argument("--batch", type=int, default=128, metavar="N", help="maps in a batch (128)")
-    parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each type (7)")
-    add_json(parser)
-    options = parser.parse_args(arguments)
+    options = depthwise_parser().parse_args(arguments)
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000})
     torch.set_num_threads(options.threads)
     slow = slow_kinds(find_row("cpu").name)

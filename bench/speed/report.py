@@ -6,6 +6,7 @@
 a kind's folder, are words to put first.
 """
 
+import argparse
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -78,12 +79,17 @@ def speed_report(root: Path) -> str:
     return "\n".join(["# Speed\n", *notes(root), *(part for folder in folders for part in kind_section(folder))])
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write or print the report on all kept measurements."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser("bench.speed report", "Report all kept measurements, by kind of machine.", EXAMPLE)
     parser.add_argument("folder", nargs="?", type=Path, default=KEPT, help="where they are kept (reports/speed)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write it (default: print)")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write or print the report on all kept measurements."""
+    options = build_parser().parse_args(arguments)
     command = shlex.join(["python", "-m", "bench.speed", "report", *arguments])
     text = f"<!-- {provenance(command)} -->\n{speed_report(options.folder)}"
     if options.out:

@@ -68,8 +68,8 @@ def measure(model: str, options: argparse.Namespace, choices: Sequence[Layout]) 
     ]
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for what there is not."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser("bench.speed scaling", "Measure processes × threads at the same global batch.", EXAMPLE)
     add_models(parser)
     parser.add_argument("--batch", type=int, default=512, metavar="N", help="global batch size (512)")
@@ -77,16 +77,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each layout (3)")
     parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
     add_json(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for what there is not."""
+    options = build_parser().parse_args(arguments)
     check(options, {"batch": 65536, "steps": 10**6, "rounds": 1000})
     return options
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure, print the table, and write the numbers where asked."""
-    import torch
-
     options = parse(arguments)
+    import torch  # --help and bad input need it not
+
     gpus = torch.cuda.device_count()
     choices = layouts(gpus, gpus=True) if gpus else layouts(usable_cores())
     numbers = {

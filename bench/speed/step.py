@@ -137,8 +137,8 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for models, modes and numbers that there are not."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser("bench.speed step", "Measure a training step beside its ceiling.", EXAMPLE)
     add_models(parser)
     parser.add_argument("--modes", nargs="+", default=[DECLARED], metavar="MODE", help=", ".join(MODES))
@@ -149,7 +149,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of a turn (1)")
     parser.add_argument("--common", action="store_true", help="also the loop that most repositories ship")
     add_json(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for models, modes and numbers that there are not."""
+    options = build_parser().parse_args(arguments)
     for mode in options.modes:
         if mode not in MODES:
             raise unknown("mode", mode, MODES)
@@ -159,9 +164,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main(arguments: Sequence[str]) -> int:
     """Measure each model in each mode in a process of its own, print the table, and write the numbers where asked."""
-    from bench.speed.augment import load_images
-
     options = parse(arguments)
+    from bench.speed.augment import load_images  # --help and bad input need no torch
+
     data = load_images(options.data)[0]
     plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.common)
     rows: list[Mapping[str, Any]] = []

@@ -30,6 +30,12 @@ class Outlook:
     why: str
 
 
+def say(lines: Sequence[str]) -> None:
+    """Print lines at once; none print nothing."""
+    for line in lines:
+        print(line, flush=True)
+
+
 def plan_lines(
     plan: Plan, runs: Sequence[PlannedRun], states: Mapping[str, State], outlook: Outlook, *, retry: bool = False
 ) -> list[str]:

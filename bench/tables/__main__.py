@@ -35,8 +35,8 @@ FORMATS: dict[str, Render] = {
 COMMENTS = {"md": "<!-- {} -->\n", "tex": "% {}\n", "html": "<!-- {} -->\n"}
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for a table that there is not."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser(
         "bench.tables", "Make tables from run records. Tables: " + ", ".join(all_tables()) + ".", EXAMPLE
     )
@@ -49,7 +49,12 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--paired", action="store_true", help="pair the arms of an ablation by seed")
     parser.add_argument("--best", action="store_true", help="show the best epoch too: a diagnostic, no result")
     parser.add_argument("--wide", action="store_true", help="show the columns that do not fit into a paper")
-    arguments = parser.parse_args(words)
+    return parser
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments; raise BadInput for a table that there is not."""
+    arguments = build_parser().parse_args(words)
     known = all_tables(arguments.ablations)
     for name in arguments.names:
         if name not in known:

@@ -1,12 +1,41 @@
-"""What every command line of the suite shares: help style and exit codes (0 ok, 1 failed, 2 bad input)."""
+"""What every command line of the suite shares: help style, subcommands, exit codes (0 ok, 1 failed, 2 bad input)."""
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 
-from bench.util.errors import BadInput
+from bench.util.errors import BadInput, unknown
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
+HELP = ("-h", "--help")
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: the module whose `main(words)` runs it, and a summary.
+
+    The module's `build_parser()` returns its parser; one that needs torch at import names another place for it in
+    `parser`, as "module:function", so that help and completion start at once. A module that has `COMMANDS` itself is a
+    group of subcommands, of which `DEFAULT`, if there is one, runs where none is named.
+    """
+
+    module: str
+    summary: str
+    parser: str = ""
+
+    def build_parser(self) -> argparse.ArgumentParser:
+        """Return the parser of its words."""
+        module, _, function = (self.parser or f"{self.module}:build_parser").partition(":")
+        return getattr(import_module(module), function)()
+
+    def run(self, words: Sequence[str]) -> int:
+        """Run it and return the exit code."""
+        if self.parser and any(word in HELP for word in words):
+            self.build_parser().print_help()
+            return OK
+        return import_module(self.module).main(words)
 
 
 def make_parser(command: str, summary: str, example: str) -> argparse.ArgumentParser:
@@ -17,6 +46,36 @@ def make_parser(command: str, summary: str, example: str) -> argparse.ArgumentPa
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+def make_group_parser(
+    command: str, summary: str, example: str, commands: Mapping[str, Command]
+) -> argparse.ArgumentParser:
+    """Return the parser of a group of subcommands, whose --help lists them."""
+    width = max(map(len, commands))
+    listed = "\n".join(f"  {name:<{width}}  {item.summary}" for name, item in commands.items())
+    parser = make_parser(command, f"{summary}\n\n{listed}\n\nEach has its own --help.", example)
+    parser.usage = f"{parser.prog} COMMAND …"
+    return parser
+
+
+def run_group(parser: argparse.ArgumentParser, commands: Mapping[str, Command], words: Sequence[str], kind: str) -> int:
+    """Run the subcommand that the first word names; raise BadInput where it names none."""
+    if words and words[0] in commands:
+        return commands[words[0]].run(words[1:])
+    if words and words[0] not in HELP:
+        raise unknown(kind, words[0], commands)
+    parser.print_help()
+    if not words:
+        raise BadInput(f"name a {kind}: {', '.join(commands)}")
+    return OK
+
+
+def run_default(commands: Mapping[str, Command], default: str, words: Sequence[str]) -> int:
+    """Run the subcommand that the first word names, with all words the default one where it names none."""
+    if words and words[0] in commands:
+        return commands[words[0]].run(words[1:])
+    return commands[default].run(words)
 
 
 def run_command(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:

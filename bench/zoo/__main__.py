@@ -17,8 +17,8 @@ BATCH = 128
 REPORT = "zoo.md"
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the parsed command line; raise BadInput for what cannot go together."""
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = make_parser(
         "bench.zoo",
         "Build every model, count its cost by two counters, compare with the golden file, and print a table.",
@@ -34,7 +34,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         "--out", type=Path, metavar="DIR", help=f"write the golden figures as DIR/{REPORT}; nothing is counted"
     )
     parser.add_argument("--update", action="store_true", help="write the counted figures into the golden file")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the parsed command line; raise BadInput for what cannot go together."""
+    options = build_parser().parse_args(arguments)
     if options.out and (options.names or options.stem or options.time or options.update):
         raise BadInput("--out: it writes the whole zoo from the golden file; leave names and other options out.")
     if options.update and options.stem:

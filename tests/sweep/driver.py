@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from bench.sweep.__main__ import main
 from bench.sweep.backends.machine import Slot
 from bench.sweep.suite import PlannedRun
+from bench.sweep.train import main
 from bench.util.cli import run_command
 
 TRAINER = Path(__file__).with_name("trainer.py")

@@ -20,6 +20,7 @@ from bench.sweep.runner import Active, Progress
 from bench.sweep.states import explain_exit, last_lines, read_state
 from bench.sweep.suite import PlannedRun
 from bench.sweep.timing.calibrate import calibration_runs, record_noise_floor, relative_difference
+from bench.sweep.train import main as train
 from bench.util.cli import run_command
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 from tests.sweep.driver import stand_in
@@ -109,7 +110,7 @@ def test_the_status_without_a_suite_is_that_of_every_declared_one(
     (run,) = expand(tmp_path / "suites/two.yaml").runs
     run.path.mkdir(parents=True)
     (run.path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
-    monkeypatch.setattr("bench.sweep.__main__.YAMLS", tmp_path)
+    monkeypatch.setattr("bench.sweep.status.YAMLS", tmp_path)
     assert run_command(main, ["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:4] == [f"one: {tmp_path}/runs/one", "  1 waiting", f"two: {tmp_path}/runs/two", "  1 failed"]
@@ -157,7 +158,7 @@ def timing_suite(write_suite: WriteSuite) -> Path:
 
 def run_driver(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.delenv("FAKE", raising=False)
-    return run_command(lambda words: main(words, launcher=stand_in), ["-f", str(path)])
+    return run_command(lambda words: train(words, launcher=stand_in), ["-f", str(path)])
 
 
 def test_a_suite_for_timing_starts_with_the_same_run_twice_and_records_the_noise_floor(

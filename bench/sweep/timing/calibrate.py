@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json
 from bench.sweep.states import find_record
-from bench.sweep.suite import PlannedRun, Suite
+from bench.sweep.suite import Plan, PlannedRun, Suite
 from bench.util.files import write_atomically
 
 QUANTITIES = ("seconds.train", "seconds.total", "images_per_second")
@@ -30,6 +30,11 @@ def calibration_runs(suite: Suite, first: PlannedRun) -> tuple[PlannedRun, Plann
     """Return the suite's first run twice, in the experiments `<suite>-aa1` and `<suite>-aa2`."""
     one, two = (move(first, f"{suite.name}-aa{number}") for number in (1, 2))
     return one, two
+
+
+def all_runs(plan: Plan) -> tuple[PlannedRun, ...]:
+    """Return the runs of a suite; those of its calibration come first if it is for timing."""
+    return (*(calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()), *plan.runs)
 
 
 def move(run: PlannedRun, experiment: str) -> PlannedRun:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.sweep.__main__ import main
 from bench.sweep.backends import host as h
 from bench.sweep.backends.host import HostLocks, everything, lock_folder, names_of
 from bench.sweep.backends.machine import Machine, Slot, usable_cores
 from bench.sweep.backends.tree import Tree
 from bench.sweep.suite import PlannedRun
+from bench.sweep.train import main
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 from tests.sweep.conftest import WriteSuite, expand, read_starts
