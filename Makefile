@@ -12,11 +12,13 @@ help:
 # The stamp is newer than the lock once the environment holds exactly what the lock names.
 $(VENV)/.synced: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13) and "Python 3.11 or 3.12 is needed: make PYTHON=python3.11 …")'
+	mkdir -p $(VENV) && date +%s > $(VENV)/.begun
 	$(PYTHON) -m venv $(VENV)
 	awk '/^uv==/{p=1;print;next} p&&/^ +--hash/{print;next} {p=0}' requirements.lock > $(VENV)/uv.txt
 	$(BIN)/pip install --quiet --require-hashes -r $(VENV)/uv.txt
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@echo "$(VENV) was installed in $$(($$(date +%s) - $$(cat $(VENV)/.begun))) s"
 	touch $@
 
 quickstart: $(VENV)/.synced  ## train a small run on the embedded data set, print its table, draw its curve

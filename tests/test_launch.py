@@ -144,7 +144,7 @@ def test_exit_codes(code: int, received: int, expected: int) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_training_is_stopped_and_says_how_to_go_on(number: int, code: int, small_data: Path, tmp_path: Path) -> None:
     name = signal.Signals(number).name
-    words = ["-f", "yamls/quickstart.yaml", "batch_size=64", f"runs={tmp_path}", "threads=1", "max_duration=99ep"]
+    words = ["-f", "tests/small.yaml", "batch_size=64", f"runs={tmp_path}", "threads=1", "max_duration=99ep"]
     with started([*LAUNCH, "-n", "2", "bench/train.py", *words], BENCH_DATA=str(small_data)) as process:
         end = time.monotonic() + 240
         while not list(tmp_path.glob("*/*/epochs.jsonl")) and time.monotonic() < end and process.poll() is None:

@@ -18,7 +18,7 @@ from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY, Launch
 from tests.engines.cpus import AVX2, replace_cpu
 
-YAML = "yamls/quickstart.yaml"
+YAML = "tests/small.yaml"
 TINY = ["batch_size=60", "eval_batch_size=64"]
 
 

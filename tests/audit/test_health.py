@@ -15,7 +15,7 @@ from tests.audit.builders import GOLDEN, deck_spec, record
 
 def light_spec(model: str = "resnet_20", *overrides: str) -> dict[str, Any]:
     changes = ["wandb.enabled=false", *overrides]
-    path = YAMLS / "quickstart.yaml"
+    path = YAMLS.parent / "tests" / "small.yaml"
     usual = [f"model.name={model}", "data.name=cifar100", "max_duration=200ep", "schedule.warmup=5ep"]
     return load_spec(path, [*usual, *changes]).model_dump(mode="json")
 

@@ -39,7 +39,7 @@ def paint(part: str, count: int, seed: int) -> Iterator[tuple[NDArray[np.uint8],
 TOY = DatasetRow(
     (3, HEIGHT, WIDTH), 3, (0.5, 0.3, 0.3), (0.3, 0.3, 0.3), 60, 12, drawing=Drawing(paint, CLASSES, version=1)
 )
-WORDS = ["-f", "yamls/quickstart.yaml", "base=recipes/plain_30ep.yaml", "data.name=toy", "threads=1"]
+WORDS = ["-f", "tests/small.yaml", "base=recipes/plain_30ep.yaml", "data.name=toy", "threads=1"]
 WORDS += ["batch_size=6", "max_duration=2ba", "schedule.warmup=0ep", "wandb.enabled=false", "optimizer.lr=0.01"]
 
 
@@ -102,7 +102,7 @@ def test_a_model_is_trained_on_it_at_its_own_size_and_tables_name_it(root: Path,
 
 
 def test_a_budget_knows_its_size_before_it_is_drawn(root: Path) -> None:
-    spec = load_spec("yamls/quickstart.yaml", ["data.name=toy", "batch_size=6"])
+    spec = load_spec("tests/small.yaml", ["data.name=toy", "batch_size=6"])
     sizes = data_sizes(spec)
     assert (sizes.train, sizes.evaluation, sizes.image, sizes.classes) == (60, 12, (3, HEIGHT, WIDTH), 3)
     assert not root.exists()

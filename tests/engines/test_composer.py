@@ -31,7 +31,7 @@ def dataset(small_data: Path) -> Dataset:
 
 def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
     """Train the quickstart with overrides and return its result."""
-    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={runs}", *overrides])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={runs}", *overrides])
     result = read_run(train_here(spec, dataset)).result
     assert result is not None
     return dict(result)

@@ -14,7 +14,7 @@ from bench.zoo.counting.cost import count_cost
 
 IMAGE = (3, 64, 64)
 CLASSES = 5
-WORDS = ["-f", "yamls/quickstart.yaml", "base=recipes/plain_30ep.yaml", "data.name=large", "threads=1"]
+WORDS = ["-f", "tests/small.yaml", "base=recipes/plain_30ep.yaml", "data.name=large", "threads=1"]
 WORDS += ["batch_size=8", "max_duration=3ba", "schedule.warmup=0ep", "wandb.enabled=false", "optimizer.lr=0.01"]
 
 

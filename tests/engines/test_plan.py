@@ -27,7 +27,7 @@ SIZES = Sizes(50_000, 10_000, (3, 32, 32), 100)
     ],
 )
 def test_the_plan_says_network_data_length_and_place(overrides: list[str], words: list[str]) -> None:
-    spec = load_spec(YAMLS / "quickstart.yaml", ["batch_size=128", "schedule.warmup=0ep", *overrides])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", ["batch_size=128", "schedule.warmup=0ep", *overrides])
     text = "\n".join(plan_lines(spec, SIZES, Path("runs/quickstart/x")))
     for word in (*words, "evaluated on 10,000 images", "recorded in runs/quickstart/x"):
         assert word in text
@@ -51,7 +51,7 @@ main(sys.argv[2:])
 @pytest.mark.parametrize(("missing", "said"), [("torch", 2), ("composer", 3)])
 def test_the_plan_comes_before_the_slow_imports(missing: str, said: int, small_data: Path, tmp_path: Path) -> None:
     """The network, its data and where it is recorded before torch is imported, the machine before Composer is."""
-    words = ["-f", "yamls/quickstart.yaml", "batch_size=64", f"runs={tmp_path}"]
+    words = ["-f", "tests/small.yaml", "batch_size=64", f"runs={tmp_path}"]
     environment = {**os.environ, "BENCH_DATA": str(small_data), "PYTHONPATH": str(REPOSITORY)}
     command = [sys.executable, "-c", WITHOUT, missing, *words]
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)

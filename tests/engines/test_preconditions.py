@@ -24,7 +24,7 @@ from bench.util.cli import run_command
 from bench.util.errors import BadInput
 from tests.conftest import REPOSITORY
 
-WORDS = ["-f", "yamls/quickstart.yaml", "batch_size=60", "threads=1"]
+WORDS = ["-f", "tests/small.yaml", "batch_size=60", "threads=1"]
 KEY = "0123456789" * 4
 BOTH_WAYS = ["wandb login", "WANDB_API_KEY", "WANDB_MODE=offline", "wandb sync"]
 Machine = pytest.MonkeyPatch
@@ -201,7 +201,7 @@ def test_logging_to_the_disk_needs_neither_key_nor_network(mode: str | None, mon
 def test_a_run_that_logs_nothing_asks_nothing_of_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "online")
     without_wandb(monkeypatch)
-    spec = train.load_spec("yamls/quickstart.yaml", ["batch_size=60", "wandb.enabled=false"])
+    spec = train.load_spec("tests/small.yaml", ["batch_size=60", "wandb.enabled=false"])
     dataset, _ = preconditions.check_preconditions(spec, tmp_path / "runs" / "a" / "b", 0, 1)
     assert (len(dataset.train), len(dataset.evaluation)) == (640, 211)
     assert not (tmp_path / "runs").exists()
@@ -251,6 +251,6 @@ def test_a_user_without_a_key_gets_one_line(tmp_path: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_an_average_that_no_weights_would_enter_is_refused(changes: list[str], refused: bool) -> None:
-    spec = load_spec(YAMLS / "quickstart.yaml", ["schedule.warmup=0ep", *changes])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", ["schedule.warmup=0ep", *changes])
     with pytest.raises(BadInput, match="end before weights are averaged") if refused else nullcontext():
         preconditions.check_averaging(spec, epoch_batches=25)

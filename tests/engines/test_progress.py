@@ -28,7 +28,7 @@ from bench.util.console import Console
 
 
 def length_of(*overrides: str, train: int = 50_000, evaluation: int = 10_000) -> RunLength:
-    spec = load_spec(YAMLS / "quickstart.yaml", ["batch_size=128", "schedule.warmup=0ep", *overrides])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", ["batch_size=128", "schedule.warmup=0ep", *overrides])
     return run_length(spec, train, evaluation)
 
 

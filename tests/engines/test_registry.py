@@ -36,7 +36,7 @@ def test_an_engine_is_a_function_and_a_row(
 ) -> None:
     monkeypatch.setitem(ENGINES, "toy", TOY)
     monkeypatch.setenv("BENCH_DATA", str(small_data))
-    words = ["-f", "yamls/quickstart.yaml", "engine=toy", "batch_size=32", f"runs={tmp_path}", "wandb.enabled=false"]
+    words = ["-f", "tests/small.yaml", "engine=toy", "batch_size=32", f"runs={tmp_path}", "wandb.enabled=false"]
     assert run_command(train.main, words) == 0
     (record,) = read_runs(tmp_path)
     assert record.finished

@@ -81,7 +81,7 @@ def test_exit_codes_are_those_of_shells() -> None:
 
 
 def test_a_failed_run_is_recorded_and_told(tmp_path: Path) -> None:
-    spec = load_spec(YAMLS / "quickstart.yaml", [f"runs={tmp_path}"])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [f"runs={tmp_path}"])
     writer = RunWriter(run_directory(spec))
     writer.claim(spec, {})
     writer.fail(FAILURE)
@@ -186,7 +186,7 @@ HOLD = """
 import sys, time
 from bench.config import load_spec
 from bench.records import RunWriter, run_directory
-spec = load_spec("yamls/quickstart.yaml", ["runs=" + sys.argv[1]])
+spec = load_spec("tests/small.yaml", ["runs=" + sys.argv[1]])
 writer = RunWriter(run_directory(spec))
 writer.claim(spec, {})
 print("holding", flush=True)
@@ -195,7 +195,7 @@ time.sleep(60)
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
-    spec = load_spec(YAMLS / "quickstart.yaml", [f"runs={tmp_path}"])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [f"runs={tmp_path}"])
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

@@ -146,7 +146,7 @@ def test_what_is_planned_is_what_is_trained(
 ) -> None:
     monkeypatch.setenv("BENCH_DATA", str(root))
     words = ["model.name=resnet_20", "schedule.warmup=0ep", *PLANNED[name]]
-    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={tmp_path}", *words])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={tmp_path}", *words])
     duration = spec.max_duration.rounded(4)
     planned = planned_flops(spec, duration, lambda size: forward_macs(spec, size))
     assert train(dataset, tmp_path, *words)["flops"] == planned

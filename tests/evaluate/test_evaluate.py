@@ -103,7 +103,7 @@ def test_what_several_processes_evaluated_comes_out_to_the_digit(
     launch: Launch, small_data: Path, tmp_path: Path
 ) -> None:
     words = ["batch_size=60", "eval_batch_size=64", "max_duration=3ba", "schedule.warmup=0ep", f"runs={tmp_path}"]
-    done = launch(2, ["-f", "yamls/quickstart.yaml", *words, "wandb.enabled=false"])
+    done = launch(2, ["-f", "tests/small.yaml", *words, "wandb.enabled=false"])
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.glob("*/*/")
     assert read_run(path).result["machine"]["world_size"] == 2  # type: ignore[index]

@@ -22,7 +22,7 @@ At = dict[int, Callable[[], None]]
 
 def start(dataset: Dataset, runs: Path, *overrides: str, decision: Decision | None = None) -> Path:
     """Train the quickstart, or go on with it, and return its directory; the precision is decided unless it is given."""
-    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={runs}", *overrides])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={runs}", *overrides])
     return train_here(spec, dataset, decision=decision)
 
 

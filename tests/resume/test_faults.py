@@ -34,7 +34,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
 ) -> None:
     monkeypatch.setenv("BENCH_DATA", str(root))
     overrides = ["optimizer.lr=1e18", "schedule.warmup=0ep", "precision=fp32", "checkpoint.interval=1ba"]
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, f"runs={tmp_path}", *overrides]
+    words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path}", *overrides]
     assert run_command(train.main, words) == 1
     message = capsys.readouterr().err
     record = only_run(tmp_path)
@@ -112,7 +112,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_spoils_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("BENCH_DATA", str(root))
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, "checkpoint.interval=3ba", f"runs={tmp_path / 'parts'}"]
+    words = ["-f", "tests/small.yaml", *SMALL, "checkpoint.interval=3ba", f"runs={tmp_path / 'parts'}"]
     words[-2] = "checkpoint.interval=1ep" if file.endswith("pt") else "checkpoint.interval=3ba"
     fsync = os.fsync
 
@@ -144,7 +144,7 @@ def test_a_signal_before_the_first_step_leaves_a_run_that_goes_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("BENCH_DATA", str(root))
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, f"runs={tmp_path / 'parts'}"]
+    words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path / 'parts'}"]
 
     def clock_and_signal(*times: float) -> Any:
         os.kill(os.getpid(), number)
@@ -171,7 +171,7 @@ def test_a_data_file_cut_short_is_named(
         (folder / path.name).write_bytes(path.read_bytes())
     os.truncate(folder / "train_images.npy", 1000)
     monkeypatch.setenv("BENCH_DATA", str(folder.parent))
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, f"runs={tmp_path / 'runs'}"]
+    words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path / 'runs'}"]
     assert run_command(train.main, words) == 2
     assert "train_images.npy is cut short" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
@@ -203,7 +203,7 @@ def test_a_handful_of_kills() -> None:
 @pytest.mark.slow
 def test_the_launcher_is_stopped_and_a_rank_fails(small_data: Path, tmp_path: Path) -> None:
     """SIGTERM to the launcher; then rank 1 of the resumed run fails, whose own error is shown at once."""
-    words = ["-f", "yamls/quickstart.yaml", "batch_size=64", f"runs={tmp_path}", "checkpoint.interval=1ba", "threads=1"]
+    words = ["-f", "tests/small.yaml", "batch_size=64", f"runs={tmp_path}", "checkpoint.interval=1ba", "threads=1"]
     with compose("bench/train.py", words, small_data) as process:
         end = time.monotonic() + 240
         while not list(tmp_path.glob("*/*/epochs.jsonl")) and time.monotonic() < end and process.poll() is None:

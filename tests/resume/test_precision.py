@@ -181,7 +181,7 @@ def test_what_this_machine_cannot_compute_is_refused_before_anything_is_written(
             start(dataset, tmp_path, decision=HALF)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     monkeypatch.setenv("BENCH_DATA", str(root))
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, f"runs={tmp_path}"]
+    words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path}"]
     assert run_command(train.main, words) == BAD_INPUT
     assert "the run began in amp_fp16, which this CPU with" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
@@ -191,7 +191,7 @@ def test_mixed_precision_goes_on_where_there_is_none(
     dataset: Dataset, tmp_path: Path, at: At, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`amp` is refused at the start of a run on such a machine, not in the middle of one."""
-    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={tmp_path}", "precision=amp"])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={tmp_path}", "precision=amp"])
     replace_cpu(monkeypatch, EPYC_ZEN5)
     at[1] = signalled()
     with pytest.raises(Interrupted):
@@ -207,7 +207,7 @@ def test_checkpoints_of_before_and_of_others_tell_no_precision(dataset: Dataset,
     at[1] = signalled()
     with pytest.raises(Interrupted):
         start(dataset, tmp_path, "precision=fp32")
-    spec = load_spec(YAMLS / "quickstart.yaml", [*SMALL, f"runs={tmp_path}", "precision=fp32"])
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={tmp_path}", "precision=fp32"])
     run = only_run(tmp_path).path
     assert begun_precision(run, spec) == "fp32"
     assert begun_precision(run, spec.model_copy(update={"seed": 1})) is None
@@ -226,7 +226,7 @@ def native_bf16() -> None:
 
 def start_process(root: Path, runs: Path, environment: Mapping[str, str]) -> str:
     """Train three steps, or what is left of them, in a process as a user starts it, and return what it printed."""
-    words = ["-f", "yamls/quickstart.yaml", *SMALL, "max_duration=3ba", "checkpoint={interval: 1ba, keep: 9}"]
+    words = ["-f", "tests/small.yaml", *SMALL, "max_duration=3ba", "checkpoint={interval: 1ba, keep: 9}"]
     command = [sys.executable, "bench/train.py", *words, f"runs={runs}"]
     settings = {**os.environ, "BENCH_DATA": str(root), **environment}
     done = subprocess.run(command, cwd=REPOSITORY, env=settings, capture_output=True, text=True, check=False)

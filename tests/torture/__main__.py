@@ -21,7 +21,7 @@ from tests.torture.forks import Fork, start_ranks, wait
 SECONDS = 300.0
 COMMON = (
     "-f",
-    "yamls/quickstart.yaml",
+    "tests/small.yaml",
     "batch_size=32",
     "eval_batch_size=64",
     "max_duration=3ep",
