@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from algorithms.cpu_autocast import SLOW, CPUAutocast, keep_float32
 from algorithms.registry import build_algorithms
+from bench.data.datasets import Dataset
 from bench.engines.checkpoints import Content, Damaged
 from bench.engines.classifier import Classifier
 from bench.engines.precision import autocast
 from bench.engines.snapshot import describe
 from bench.spec import RunSpec
-from bench.zoo.build import build_model
+from bench.zoo.build import build_declared
 
 
 def evaluated_weights(content: Content) -> dict[str, Tensor]:
@@ -34,9 +35,9 @@ def evaluated_weights(content: Content) -> dict[str, Tensor]:
     return weights
 
 
-def build_network(spec: RunSpec, classes: int, device: str) -> Classifier:
+def build_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
     """Return the run's untrained network on a device ("cpu" or "gpu"), with the changes that its algorithms make."""
-    model = Classifier(build_model(spec.model.name, classes, stem=spec.model.stem, options=spec.model.options))
+    model = Classifier(build_declared(spec.model, dataset))
     place = get_device(device)
     place.module_to_device(model)
     algorithms = build_algorithms(spec.algorithms)

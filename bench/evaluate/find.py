@@ -108,7 +108,8 @@ def check_data(record: RunRecord, dataset: Dataset) -> None:
     """Refuse data of another size than those that the run recorded."""
     recorded = (record.result or {}).get("data") or {}
     train, evaluation = len(dataset.train), len(dataset.evaluation)
-    sizes = {"classes": len(dataset.classes), "train_samples": train, "eval_samples": evaluation}
+    sizes: dict[str, Any] = {"classes": len(dataset.classes), "train_samples": train, "eval_samples": evaluation}
+    sizes["image"] = list(dataset.image)
     for name, size in sizes.items():
         if recorded.get(name) not in (None, size):
             raise BadInput(

@@ -65,7 +65,7 @@ def load_trained(
     device = "gpu" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(int(machine.get("threads") or spec.threads or usable_cores()))
     precision = record.precision if can_compute(record.precision, device) else FP32
-    network = build_network(spec, len(dataset.classes), device)
+    network = build_network(spec, dataset, device)
     try:
         load_weights(network, found.content)
         if device == "cpu" and precision == BF16:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench import train
+from bench.evaluate.trained import load_trained, predict
 from bench.records import read_runs
 from bench.util.cli import run_command
 from bench.zoo.build import build_model
@@ -45,6 +46,9 @@ def test_a_model_is_trained_at_the_datas_size(name: str, tmp_path: Path) -> None
     counted = count_cost(build_model(name, CLASSES, IMAGE), IMAGE)
     assert (found["model"]["params"], found["model"]["macs"]) == (counted.params, counted.macs)
     assert counted.macs > 3 * count_cost(build_model(name, CLASSES)).macs
+    # Evaluated again, the network is built for the same size and gives the headline.
+    (record,) = read_runs(tmp_path / "runs")
+    assert predict(load_trained(record.path)).accuracy["top1"] == found["top1"]
 
 
 def test_a_budget_pays_for_images_of_that_size(tmp_path: Path) -> None:
