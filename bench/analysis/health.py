@@ -206,7 +206,7 @@ def changed_options(spec: Spec) -> dict[str, Any]:
     return {key: value for key, value in (pick(spec, "model.options") or {}).items() if usual.get(key) != value}
 
 
-def judge_top1(band: Band, top1: float) -> Health:
+def mark_top1(band: Band, top1: float) -> Health:
     """Return the mark of a last-epoch top-1 in percent; the band's ends and the suspicious limits are still inside."""
     usual = f"{band.low:g}–{band.high:g} under the {band.recipe} recipe"
     if band.suspicious_below is not None and top1 < band.suspicious_below:
@@ -232,4 +232,4 @@ def check_health(run: RunRecord) -> Health:
             else "neither recipe that has bands, in full length"
         )
         return Health("no band", why)
-    return judge_top1(band, float(run.result["top1"]))
+    return mark_top1(band, float(run.result["top1"]))

@@ -1,1 +1,1 @@
-"""The check of the deck's claims: each gets exactly one verdict, with the evidence for it (`python -m bench.audit`)."""
+"""The check of the deck's claims: each gets one verdict, with its evidence (`python -m bench.audit`)."""

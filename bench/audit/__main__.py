@@ -1,4 +1,4 @@
-"""`python -m bench.audit`: judge the deck's claims and print, or write, the verdicts."""
+"""`python -m bench.audit`: check the deck's claims and print, or write, the verdicts."""
 
 import argparse
 import shlex
@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.audit.claims import CLAIMS_PATH, Claim, read_claims
 from bench.audit.evidence import Evidence
 from bench.audit.published import RUNS_PATH, read_published
-from bench.audit.registry import judge_all
+from bench.audit.registry import check_all
 from bench.audit.report import Report, to_csv, to_markdown
 from bench.environment import describe_git, say_commit
 from bench.records import read_runs
@@ -25,11 +25,11 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser(
         "bench.audit",
-        "Judge every claim of the deck against counts, its own arithmetic, its authors' logs and our runs.",
+        "Check every claim of the deck against counts, its own arithmetic, its authors' logs and our runs.",
         "python -m bench.audit --table ablation_eca_kernel --runs runs",
     )
     for flag, metavar, what in (
-        ("--runs", "DIR", "run records to judge by as well (default: none)"),
+        ("--runs", "DIR", "also check against the run records in DIR (default: none)"),
         ("--out", "DIR", "write audit.md and audit.csv there instead of printing"),
     ):
         parser.add_argument(flag, type=Path, metavar=metavar, help=what)
@@ -44,21 +44,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the parsed command line; raise BadInput for what cannot go together."""
     options = build_parser().parse_args(arguments)
     if options.out and options.table:
-        raise BadInput("--out writes all claims: leave --table out")
+        raise BadInput("--out writes all claims: it cannot be combined with --table")
     return options
 
 
 def make_report(options: argparse.Namespace, command: str) -> Report:
-    """Return the judged claims of a command line; raise BadInput for files that cannot be used."""
+    """Return the checked claims of a command line; raise BadInput for files that cannot be used."""
     claims = read_claims(options.claims)
     runs = read_runs(options.runs) if options.runs else []
     evidence = Evidence({claim.key: claim for claim in claims}, read_published(read_golden(), options.logs), runs)
-    judgements = judge_all(chosen(claims, options.table), evidence)
-    return Report(judgements, evidence, command, say_commit(describe_git()))
+    checked_claims = check_all(chosen(claims, options.table), evidence)
+    return Report(checked_claims, evidence, command, say_commit(describe_git()))
 
 
 def chosen(claims: Sequence[Claim], table: str | None) -> Sequence[Claim]:
-    """Return the claims of a table, all without one; raise BadInput for a table that has no claims."""
+    """Return the claims of a table, or all of them; raise BadInput for a table without claims."""
     tables = dict.fromkeys(claim.table for claim in claims)
     if table is not None and table not in tables:
         raise unknown("table of claims", table, tables)
@@ -79,12 +79,12 @@ def write_report(report: Report, folder: Path) -> list[Path]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Judge the claims; print them, or write them and say where."""
+    """Check the claims; print them, or write them and say where."""
     options = parse(arguments)
     report = make_report(options, shlex.join(["python", "-m", "bench.audit", *arguments]))
     if options.out:
         for path in write_report(report, options.out):
-            print(f"wrote {path}: {len(report.judgements)} claims")
+            print(f"wrote {path}: {len(report.checked_claims)} claims")
     elif options.format == "csv":
         print(to_csv(report), end="")
     else:

@@ -1,4 +1,4 @@
-"""Judges of accuracy: top-1 and top-5.
+"""Checks of accuracy: top-1 and top-5.
 
 The deck's accuracies are those of the best epoch (where they match a log at all, they match that), so claims are
 compared with best epochs; the suite's own headline is the last one.
@@ -7,14 +7,14 @@ compared with best epochs; the suite's own headline is the last one.
 from bench.analysis import stats
 from bench.audit.claims import Claim, Subject
 from bench.audit.evidence import Accuracy, Evidence, command
-from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion, Verdict
+from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Assessment, Finding, Verdict
 from bench.audit.wording import counted_noun, gap
 
 TOP1 = ("top1", "best_top1")
 
 
-def judge_top1(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a top-1: in the authors' logs, else within the t-interval of the network's mean, else neither."""
+def check_top1(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a top-1: in the authors' logs, else within the t-interval of the network's mean."""
     subject = claim.subject
     findings = [
         found for found in (_logged_top1(claim, subject, evidence), _own_top1(claim, subject, evidence)) if found
@@ -22,11 +22,11 @@ def judge_top1(claim: Claim, evidence: Evidence) -> Opinion:
     missing = [] if evidence.logged_accuracy(subject) else [f"no log of {subject}"]
     others = [*evidence.other_figures(claim, TOP1), *_other_runs(subject, evidence)]
     remarks = [*missing, *evidence.network_caveat(subject), *others]
-    return Opinion(findings, remarks, [command(subject)])
+    return Assessment(findings, remarks, [command(subject)])
 
 
 def _logged_top1(claim: Claim, subject: Subject, evidence: Evidence) -> Finding | None:
-    """Return what the authors' logs say on a top-1, None where they have none."""
+    """Return what the authors' logs say about a top-1, None without a log."""
     logged = evidence.logged_accuracy(subject)
     match = evidence.matching_run(claim, subject)
     if match:
@@ -58,7 +58,7 @@ def by_interval(claim: Claim, accuracy: Accuracy) -> Verdict:
 
 
 def describe_pool(accuracy: Accuracy, subject: Subject, evidence: Evidence) -> str:
-    """Return the mean with interval and n in words; a single run says whose noise it borrows."""
+    """Describe the mean with its interval and n; a single run says whose noise estimate it uses."""
     noise = evidence.published.accuracy_noise
     interval = f"{accuracy.mean:.2f} ± {accuracy.half_width:.2f}"
     runs = evidence.published.pool(subject)
@@ -79,7 +79,7 @@ def _single_run(claim: Claim, accuracy: Accuracy, evidence: Evidence) -> str:
 
 
 def _own_top1(claim: Claim, subject: Subject, evidence: Evidence) -> Finding | None:
-    """Return what our own full-length deck-recipe runs say on a top-1."""
+    """Return what our own full-length runs of the deck's recipe say about a top-1."""
     own = evidence.own_accuracy(subject)
     if own is None:
         return None
@@ -93,7 +93,7 @@ def _own_top1(claim: Claim, subject: Subject, evidence: Evidence) -> Finding | N
 
 
 def _other_runs(subject: Subject, evidence: Evidence) -> list[str]:
-    """Return the logs of the same name that are of another recipe or network, and our runs that decide nothing."""
+    """Return remarks on logs of the same name with another recipe or network, and on our runs that are not used."""
     pool = evidence.published.pool(subject)
     remarks = []
     for run in evidence.published.named(subject):
@@ -103,13 +103,13 @@ def _other_runs(subject: Subject, evidence: Evidence) -> list[str]:
         remarks.append(f"another log of that name ({network if run.deck_recipe else recipe}) has {run.best:.2f}")
     unused = [float(run.result["top1"]) for run in evidence.unused_runs(subject) if run.result]
     if unused:
-        told = f"{counted_noun(len(unused), 'run')} of ours, shorter or by another recipe (up to {max(unused):.2f})"
-        remarks.append(f"not used: {told}")
+        others = f"{counted_noun(len(unused), 'run')} of ours, shorter or by another recipe (up to {max(unused):.2f})"
+        remarks.append(f"not used: {others}")
     return remarks
 
 
-def judge_top5(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a top-5: one that is top-1 plus whole points, like most of its column, was computed and not measured.
+def check_top5(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a top-5: if it is top-1 plus whole points, like most of its column, it was computed, not measured.
 
     On 10,000 images the gap between top-1 and top-5 takes any hundredth of a point, so 1 row in 100 has a whole one.
     The others need a run: no log of the authors has a top-5.
@@ -126,11 +126,11 @@ def judge_top5(claim: Claim, evidence: Evidence) -> Opinion:
         text += "by chance 1 row in 100: computed from top-1, not measured"
         findings.append(Finding("arithmetic", CONTRADICTED, text, whole=False))
     remark = f"top-1 + {mine:.2f}; no log of the authors has a top-5"
-    return Opinion(findings, [] if findings else [remark], [command(claim.subject)])
+    return Assessment(findings, [] if findings else [remark], [command(claim.subject)])
 
 
 def _own_top5(claim: Claim, evidence: Evidence) -> Finding | None:
-    """Return what our own runs measured as top-5 (last epoch); one run borrows the noise of the logs' top-1."""
+    """Return the top-5 of our own runs (last epoch); a single run uses the noise of the logs' top-1."""
     values = [float(run.result["top5"]) for run in evidence.own_runs(claim.subject) if run.result]
     if not values:
         return None

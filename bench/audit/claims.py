@@ -1,4 +1,4 @@
-"""The deck's claims as its slides print them: a table, a row, a metric, a figure with its number of decimals."""
+"""The deck's claims as printed on its slides: table, row, metric, and a figure with its number of decimals."""
 
 import csv
 import re
@@ -20,7 +20,7 @@ EPSILON = 1e-9
 
 @dataclass(frozen=True)
 class Subject:
-    """What a row is about: a model of the zoo, and the options that the row's name adds (`ghost_resnet_20 ratio=3`)."""
+    """The subject of a row: a model of the zoo with the options in the row's name (`ghost_resnet_20 ratio=3`)."""
 
     model: str
     options: tuple[tuple[str, int | str], ...] = ()
@@ -51,12 +51,12 @@ class Claim:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Return what names the claim."""
+        """Return the claim's key."""
         return self.table, self.row, self.metric
 
     @cached_property
     def value(self) -> float:
-        """Return the figure; raises ValueError for a claim in words."""
+        """Return the figure; raise ValueError for a claim that is not a number."""
         return float(self.text)
 
     @property
@@ -97,7 +97,7 @@ class Claim:
 
 
 def read_claims(path: Path = CLAIMS_PATH) -> list[Claim]:
-    """Return the claims of a file in its order; raise BadInput naming file and line for what cannot be one."""
+    """Return the claims of a file in its order; raise BadInput naming file and line for an invalid claim."""
     return list(_checked(path, read_rows(path, COLUMNS)))
 
 
@@ -109,18 +109,18 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from None
     if not rows:
-        raise BadInput(f"{path}: holds no rows")
+        raise BadInput(f"{path}: has no rows")
     for line, row in enumerate(rows, start=2):
         missing = [name for name in columns if row.get(name) is None]
         if missing or None in row:
             raise BadInput(
-                f"{path}:{line}: the columns {', '.join(columns)} are needed; wrong here: {missing or 'too many'}"
+                f"{path}:{line}: expected the columns {', '.join(columns)}; missing: {missing or 'none, too many'}"
             )
     return rows
 
 
 def _checked(path: Path, rows: list[dict[str, str]]) -> Iterator[Claim]:
-    """Yield each row as a claim; raise BadInput for a value that is none, and for a claim made twice."""
+    """Yield each row as a claim; raise BadInput for an invalid value or a duplicate claim."""
     seen = set()
     for line, row in enumerate(rows, start=2):
         where = f"{path}:{line}"
@@ -130,9 +130,9 @@ def _checked(path: Path, rows: list[dict[str, str]]) -> Iterator[Claim]:
             raise unknown(f"value of approx at {where}:", row["approx"], WORDS)
         claim = make_claim(row)
         if not claim.row.strip():
-            raise BadInput(f"{where}: the claim names no row")
+            raise BadInput(f"{where}: the row is empty")
         if claim.key in seen:
-            raise BadInput(f"{where}: {' '.join(claim.key)} is claimed twice")
+            raise BadInput(f"{where}: {' '.join(claim.key)} is a duplicate claim")
         seen.add(claim.key)
         yield claim
 

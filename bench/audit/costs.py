@@ -1,10 +1,10 @@
-"""Judges of what can be counted: parameters, multiply-accumulates, their means, and whose design a model is."""
+"""Checks of what can be counted: parameters, multiply-accumulates, their means, and whose design a model is."""
 
 from collections.abc import Sequence
 
 from bench.audit.claims import Claim, Subject
 from bench.audit.evidence import MILLION, Evidence
-from bench.audit.findings import CONFIRMED, CONTRADICTED, Finding, Kind, Opinion
+from bench.audit.findings import CONFIRMED, CONTRADICTED, Assessment, Finding, Kind
 from bench.audit.wording import counted_noun, gap, listed, signed
 from bench.zoo.counting.golden import Golden
 from bench.zoo.models import MODELS
@@ -13,8 +13,8 @@ from bench.zoo.models import MODELS
 MAC_TOLERANCE = 0.02
 
 
-def judge_params(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a parameter count in millions by the built network, then by what the authors' log says it was."""
+def check_params(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a parameter count in millions by the built network, then by what the authors' log says it was."""
     findings = []
     if counted := evidence.counted(claim.subject):
         holds = claim.holds(counted.params / MILLION)
@@ -26,16 +26,16 @@ def judge_params(claim: Claim, evidence: Evidence) -> Opinion:
         holds = claim.holds(nearest / MILLION)
         text = f"{listed([f'{params:,}' for params in logged])} parameters"
         findings.append(_finding("logs", holds, text, nearest / MILLION))
-    return Opinion(findings, _caveats(claim.subject, evidence))
+    return Assessment(findings, _caveats(claim.subject, evidence))
 
 
-def judge_macs(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a figure of the column "FLOPs (M)": as MACs within 2 %, else as FLOPs, which are twice as many."""
+def check_macs(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a figure in the column "FLOPs (M)": as MACs within 2 %, else as FLOPs, which are twice as many."""
     counted = evidence.counted(claim.subject)
     if counted is None:
-        return Opinion()
+        return Assessment()
     remarks = [*_caveats(claim.subject, evidence), *evidence.other_figures(claim, (claim.metric,))]
-    return Opinion([_macs_finding(claim, counted.macs / MILLION, "")], remarks)
+    return Assessment([_macs_finding(claim, counted.macs / MILLION, "")], remarks)
 
 
 def _macs_finding(claim: Claim, macs: float, whose: str) -> Finding:
@@ -50,32 +50,32 @@ def _macs_finding(claim: Claim, macs: float, whose: str) -> Finding:
     return _finding("counted", False, both + gap(claim, macs) + nearer, macs)
 
 
-def judge_mean_params(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a technique's mean parameter count: the mean of the deck's own figures, then of the counted ones."""
+def check_mean_params(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a technique's mean parameter count: the mean of the deck's own figures, then of the counted ones."""
     own = mean_of_claims(claim, evidence, "params")
     counted = _counted_members(claim, evidence)
     if not counted:
-        return Opinion([own])
+        return Assessment([own])
     mean = sum(golden.params for golden in counted) / len(counted) / MILLION
     holds = claim.holds(mean, _input_rounding(claim, evidence, "params"))
     text = f"{counted_noun(len(counted), 'member')}, mean {mean:,.3f} M{'' if holds else gap(claim, mean)}"
-    return Opinion([own, _finding("counted", holds, text, mean)])
+    return Assessment([own, _finding("counted", holds, text, mean)])
 
 
-def judge_mean_macs(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a technique's mean of the column "FLOPs (M)": from the deck's own figures, then from the counted MACs."""
+def check_mean_macs(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a technique's mean of the column "FLOPs (M)": from the deck's own figures, then from the counted MACs."""
     own = mean_of_claims(claim, evidence, "flops")
     counted = _counted_members(claim, evidence)
     if not counted:
-        return Opinion([own])
+        return Assessment([own])
     mean = sum(golden.macs for golden in counted) / len(counted) / MILLION
-    return Opinion([own, _macs_finding(claim, mean, f"{counted_noun(len(counted), 'member')}, mean ")])
+    return Assessment([own, _macs_finding(claim, mean, f"{counted_noun(len(counted), 'member')}, mean ")])
 
 
-def judge_own_design(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge whether a model is the authors' own: by where the zoo's definition comes from.
+def check_own_design(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check whether a model is the authors' own design, by the source of the zoo's definition.
 
-    An own design is one that no paper has: the zoo marks it as such, or names what the deck changed in a published
+    An own design is published in no paper: the zoo marks it as such, or names what the deck changed in a published
     network, and no published network of the zoo has its fingerprint.
     """
     row = MODELS[claim.subject.model]
@@ -87,11 +87,11 @@ def judge_own_design(claim: Claim, evidence: Evidence) -> Opinion:
     text = f"after {row.source}{f' ({row.note})' if row.note else ''}"
     loose = variant and claim.text == "yes"
     remarks = ["a variant of a published network: the zoo files it under that family"] if loose else []
-    return Opinion([_finding("definition", claim.text in allowed, text, None)], remarks)
+    return Assessment([_finding("definition", claim.text in allowed, text, None)], remarks)
 
 
 def mean_of_claims(claim: Claim, evidence: Evidence, metric: str) -> Finding:
-    """Return the check that a mean is the mean of the deck's own figures, as far as their rounding tells."""
+    """Return whether a mean is the mean of the deck's own figures, within their rounding."""
     values = [evidence.claimed("comparison", row, metric) for row in claim.members]
     mean = sum(value.value for value in values) / len(values)
     holds = claim.holds(mean, _input_rounding(claim, evidence, metric))
@@ -107,18 +107,18 @@ def _input_rounding(claim: Claim, evidence: Evidence, metric: str) -> float:
 
 
 def _counted_members(claim: Claim, evidence: Evidence) -> Sequence[Golden]:
-    """Return the counted figures of all members, nothing if one of them has none."""
+    """Return the counted figures of all members, or none if any member lacks them."""
     counted = [evidence.counted(Subject.parse(row)) for row in claim.members]
     return [golden for golden in counted if golden] if all(counted) else []
 
 
 def _finding(kind: Kind, holds: bool, text: str, value: float | None) -> Finding:
-    """Return a finding that speaks to the whole claim."""
+    """Return a finding on the whole claim."""
     return Finding(kind, CONFIRMED if holds else CONTRADICTED, text, value)
 
 
 def _caveats(subject: Subject, evidence: Evidence) -> list[str]:
-    """Return the caveat for a model that the authors never logged: which network theirs was is not known."""
+    """Return the caveat for a model without a log: which network the authors trained is unknown."""
     if evidence.published.named(subject) or not evidence.counted(subject):
         return []
     return [f"no log tells which network the deck trained; counted on that of {MODELS[subject.model].source}"]

@@ -1,4 +1,4 @@
-"""Judges of what follows from other figures: the efficiency columns and the mean accuracies.
+"""Checks of what follows from other figures: the efficiency columns and the mean accuracies.
 
 A derived figure is checked twice: is the arithmetic right, and do its inputs hold? A right division of wrong inputs
 is still a wrong figure, so arithmetic can contradict such a claim but not confirm it.
@@ -6,44 +6,44 @@ is still a wrong figure, so arithmetic can contradict such a claim but not confi
 
 from collections.abc import Callable, Sequence
 
-from bench.audit.accuracy import judge_top1
+from bench.audit.accuracy import check_top1
 from bench.audit.claims import Claim, Subject
 from bench.audit.costs import MAC_TOLERANCE, mean_of_claims
 from bench.audit.evidence import MILLION, Evidence, command
-from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion
+from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Assessment, Finding
 from bench.audit.wording import counted_noun, gap, listed
 from bench.zoo.counting.golden import Golden
 
 
-def judge_param_efficiency(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge top-1 per million parameters."""
-    return _judge_efficiency(claim, evidence, "params", lambda golden: golden.params, 0.0)
+def check_param_efficiency(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check top-1 per million parameters."""
+    return _check_efficiency(claim, evidence, "params", lambda golden: golden.params, 0.0)
 
 
-def judge_mac_efficiency(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge top-1 per million MACs (the deck's "FLOPs")."""
-    return _judge_efficiency(claim, evidence, "flops", lambda golden: golden.macs, MAC_TOLERANCE)
+def check_mac_efficiency(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check top-1 per million MACs (the deck's "FLOPs")."""
+    return _check_efficiency(claim, evidence, "flops", lambda golden: golden.macs, MAC_TOLERANCE)
 
 
-def _judge_efficiency(
+def _check_efficiency(
     claim: Claim, evidence: Evidence, cost: str, count: Callable[[Golden], int], share: float
-) -> Opinion:
-    """Judge a quotient: over the counted divisor, from the deck's own figures, and with the top-1 of logs and runs."""
+) -> Assessment:
+    """Check a quotient: over the counted divisor, from the deck's own figures, and with the top-1 of logs and runs."""
     top1, divisor = evidence.claimed(claim.table, claim.row, "top1"), evidence.claimed(claim.table, claim.row, cost)
     findings = [_division(claim, top1, divisor)]
     counted = evidence.counted(claim.subject)
     true_cost = count(counted) / MILLION if counted else divisor.value
     if counted:
         findings.append(_over_counted(claim, top1, divisor, true_cost, share))
-    accuracy = judge_top1(top1, evidence)
+    accuracy = check_top1(top1, evidence)
     cost_holds = all(finding.verdict == CONFIRMED for finding in findings)
     findings += [_with_top1(claim, finding, true_cost, cost_holds) for finding in accuracy.findings]
     missing = [] if accuracy.findings else [f"no log of {claim.subject}"]
-    return Opinion(findings, [*missing, *evidence.network_caveat(claim.subject)], accuracy.commands)
+    return Assessment(findings, [*missing, *evidence.network_caveat(claim.subject)], accuracy.commands)
 
 
 def _division(claim: Claim, top1: Claim, divisor: Claim) -> Finding:
-    """Return the check of the division, with the range that the rounding of both printed figures leaves."""
+    """Return whether the division is right, given the rounding of both printed figures."""
     low = (top1.value - top1.half_unit) / (divisor.value + divisor.half_unit)
     high = (top1.value + top1.half_unit) / (divisor.value - divisor.half_unit)
     quotient = top1.value / divisor.value
@@ -54,7 +54,7 @@ def _division(claim: Claim, top1: Claim, divisor: Claim) -> Finding:
 
 
 def _over_counted(claim: Claim, top1: Claim, divisor: Claim, cost: float, share: float) -> Finding:
-    """Return the check over the counted divisor; it tests the divisor alone, so it cannot confirm."""
+    """Return the quotient with the counted divisor; it tests the divisor alone, so it cannot confirm."""
     quotient = top1.value / cost
     tolerance = quotient * max(share, divisor.half_unit / divisor.value) + top1.half_unit / cost
     holds = claim.holds(quotient, tolerance)
@@ -64,25 +64,25 @@ def _over_counted(claim: Claim, top1: Claim, divisor: Claim, cost: float, share:
 
 
 def _with_top1(claim: Claim, top1: Finding, cost: float, cost_holds: bool) -> Finding:
-    """Return what the evidence on the top-1 makes of the quotient; only a part of it where the cost is wrong."""
+    """Return the quotient with the top-1 from the evidence; it covers only a part of the claim if the cost is wrong."""
     assert top1.value is not None, "a finding on a top-1 has a figure"
     quotient = top1.value / cost
     half = None if top1.half_width is None else top1.half_width / cost
-    told = {CONFIRMED: f"the top-1 {top1.value:.2f} holds", WITHIN_NOISE: "the top-1 is within noise"}
+    texts = {CONFIRMED: f"the top-1 {top1.value:.2f} holds", WITHIN_NOISE: "the top-1 is within noise"}
     wrong = f"with the top-1 {top1.value:.2f}: {quotient:,.{claim.decimals}f}{gap(claim, quotient)}"
-    return Finding(top1.kind, top1.verdict, told.get(top1.verdict, wrong), quotient, half, top1.n, whole=cost_holds)
+    return Finding(top1.kind, top1.verdict, texts.get(top1.verdict, wrong), quotient, half, top1.n, whole=cost_holds)
 
 
-def judge_mean_top1(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a technique's mean top-1: the mean of the deck's own figures, then of what logs (or our runs) give."""
+def check_mean_top1(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a technique's mean top-1: the mean of the deck's own figures, then of logged or our own ones."""
     findings = [mean_of_claims(claim, evidence, "top1")]
     subjects = [Subject.parse(row) for row in claim.members]
     missing = [subject for subject in subjects if not evidence.accuracy(subject)]
     if missing:
         names = listed([str(subject) for subject in missing])
-        return Opinion(findings, [f"no log of {names}"], [command(subject) for subject in missing])
+        return Assessment(findings, [f"no log of {names}"], [command(subject) for subject in missing])
     findings.append(_mean_accuracy(claim, subjects, evidence))
-    return Opinion(findings)
+    return Assessment(findings)
 
 
 def _mean_accuracy(claim: Claim, subjects: Sequence[Subject], evidence: Evidence) -> Finding:
@@ -91,7 +91,7 @@ def _mean_accuracy(claim: Claim, subjects: Sequence[Subject], evidence: Evidence
     for subject in subjects:
         top1 = evidence.claimed("comparison", str(subject), "top1")
         known = evidence.accuracy(subject)
-        assert known is not None, "members without evidence are sorted out before"
+        assert known is not None, "members without evidence were filtered out"
         exact = evidence.matching_run(top1, subject)
         total += top1.value if exact else known.mean
         variance += 0.0 if exact else 1 / known.n

@@ -1,4 +1,4 @@
-"""Judges of accuracies against each other: the differences of the ablations, and the ranks."""
+"""Checks of accuracies against each other: the differences of the ablations, and the ranks."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,15 +7,15 @@ from bench.analysis import stats
 from bench.analysis.ablations import ablation_names, load_ablation
 from bench.audit.claims import Claim
 from bench.audit.evidence import Accuracy, Evidence, command
-from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Finding, Opinion
+from bench.audit.findings import CONFIRMED, CONTRADICTED, WITHIN_NOISE, Assessment, Finding
 from bench.audit.wording import counted_noun, gap, listed, signed
 
-# What a table of claims on an ablation is called, before the name of its file.
+# Prefix of the table of claims about an ablation, before the name of the ablation's file.
 ABLATION = "ablation_"
 
 
-def judge_delta(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge an ablation's difference: the subtraction, then whether runs show an effect, and one of that size."""
+def check_delta(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check an ablation's difference: the subtraction, then whether runs show an effect, and of that size."""
     base = base_row(claim.table)
     arm, reference = (evidence.claimed(claim.table, row, "best_top1") for row in (claim.row, base))
     findings = [_subtraction(claim, arm, reference)]
@@ -27,17 +27,17 @@ def judge_delta(claim: Claim, evidence: Evidence) -> Opinion:
         if one and other:
             findings.append(_effect(claim, one, other, evidence))
     commands = [command(claim.subject), command(reference.subject)]
-    return Opinion(findings, commands=commands, lead=_twin_claims(claim, evidence))
+    return Assessment(findings, commands=commands, lead=_twin_claims(claim, evidence))
 
 
 @cache
 def base_row(table: str) -> str:
-    """Return the row of a table of claims that its differences are taken from: the baseline of the ablation's file."""
+    """Return the row that a table's differences are relative to: the baseline in the ablation's file."""
     return load_ablation(ablation_names()[table.removeprefix(ABLATION)]).arms[0].network
 
 
 def _subtraction(claim: Claim, arm: Claim, base: Claim) -> Finding:
-    """Return the check that a difference is the one of the two printed figures."""
+    """Return whether a difference is that of the two printed figures."""
     difference = arm.value - base.value
     holds = claim.holds(difference, arm.half_unit + base.half_unit)
     text = f"{arm.text} − {base.text} = {signed(difference, claim.decimals)}"
@@ -46,9 +46,9 @@ def _subtraction(claim: Claim, arm: Claim, base: Claim) -> Finding:
 
 
 def _effect(claim: Claim, arm: Accuracy, base: Accuracy, evidence: Evidence) -> Finding:
-    """Return what runs say on a claimed difference: no effect shown, an effect of that size, or one of another size.
+    """Return what runs say about a claimed difference: no effect, an effect of that size, or of another size.
 
-    The authors' runs share one pooled noise; ours bring their own spread (the two half-widths then add in squares).
+    The authors' runs share one pooled noise estimate; ours have their own (the half-widths then add in quadrature).
     """
     delta = arm.mean - base.mean
     pooled = evidence.published.accuracy_noise.half_width(1 / arm.n + 1 / base.n)
@@ -64,7 +64,7 @@ def _effect(claim: Claim, arm: Accuracy, base: Accuracy, evidence: Evidence) -> 
 
 
 def _seeds(claim: Claim, evidence: Evidence, inside: bool) -> str:
-    """Return how many seeds would settle a difference as large as claimed."""
+    """Return how many seeds are needed to detect a difference as large as claimed."""
     seeds = stats.seeds_needed(claim.value, evidence.published.accuracy_noise.sd) if inside else None
     return f"; {seeds} seeds an arm would settle it (80 % power)" if seeds else ""
 
@@ -76,13 +76,13 @@ def _twin_claims(claim: Claim, evidence: Evidence) -> str:
     if not others:
         return ""
     bests = [run.best for run in evidence.published.pool(claim.subject)]
-    told = listed([f"{c.row} (claimed {c.text})" for c in others])
+    names = listed([f"{c.row} (claimed {c.text})" for c in others])
     spread = f": its {len(bests)} logged runs span {min(bests):.2f} to {max(bests):.2f}" if len(bests) > 1 else ""
-    return f"the same network as {told} (equal fingerprints){spread}"
+    return f"the same network as {names} (equal fingerprints){spread}"
 
 
-def judge_rank(claim: Claim, evidence: Evidence) -> Opinion:
-    """Judge a rank: the order of the deck's own top-1, then the places that the logged accuracies leave open."""
+def check_rank(claim: Claim, evidence: Evidence) -> Assessment:
+    """Check a rank: the order of the deck's own top-1, then the ranks that the logged accuracies allow."""
     column = [c for c in evidence.claims.values() if (c.table, c.metric) == (claim.table, "top1")]
     mine = evidence.claimed(claim.table, claim.row, "top1").value
     place = 1 + sum(c.value > mine for c in column)
@@ -91,24 +91,24 @@ def judge_rank(claim: Claim, evidence: Evidence) -> Opinion:
     findings = [Finding("arithmetic", CONFIRMED if holds else CONTRADICTED, text, float(place), whole=False)]
     if mine_logged := evidence.accuracy(claim.subject):
         others = [c for c in column if c.row != claim.row]
-        findings.append(_places(claim, mine_logged, [_rival(c, evidence) for c in others], evidence))
+        findings.append(_places(claim, mine_logged, [_other_accuracy(c, evidence) for c in others], evidence))
     remarks = [] if mine_logged else [f"no log of {claim.row}"]
-    return Opinion(findings, remarks, [command(claim.subject)])
+    return Assessment(findings, remarks, [command(claim.subject)])
 
 
-def _rival(claim: Claim, evidence: Evidence) -> Accuracy:
-    """Return the accuracy of another row, the claimed one as a single run's where nothing else is known."""
+def _other_accuracy(claim: Claim, evidence: Evidence) -> Accuracy:
+    """Return the accuracy of another row; without evidence, the claimed one as that of a single run."""
     half, value = evidence.published.accuracy_noise.half_width(1.0), claim.value
     return evidence.accuracy(claim.subject) or Accuracy(value, 1, half, "logs", value, value)
 
 
-def _places(claim: Claim, mine: Accuracy, rivals: Sequence[Accuracy], evidence: Evidence) -> Finding:
-    """Return the places a row can have: behind what is distinguishably better, before what is distinguishably worse."""
+def _places(claim: Claim, mine: Accuracy, others: Sequence[Accuracy], evidence: Evidence) -> Finding:
+    """Return the possible ranks of a row: below rows that are significantly better, above those significantly worse."""
     noise = evidence.published.accuracy_noise
-    limits = [noise.half_width(1 / mine.n + 1 / rival.n) for rival in rivals]
-    better = sum(rival.mean - mine.mean > limit for rival, limit in zip(rivals, limits, strict=True))
-    worse = sum(mine.mean - rival.mean > limit for rival, limit in zip(rivals, limits, strict=True))
-    first, last = 1 + better, 1 + len(rivals) - worse
+    limits = [noise.half_width(1 / mine.n + 1 / other.n) for other in others]
+    better = sum(other.mean - mine.mean > limit for other, limit in zip(others, limits, strict=True))
+    worse = sum(mine.mean - other.mean > limit for other, limit in zip(others, limits, strict=True))
+    first, last = 1 + better, 1 + len(others) - worse
     sole = CONFIRMED if first == last else WITHIN_NOISE
     off = max(first - claim.value, claim.value - last, 0)
     text = f"mean {mine.mean:.2f}: place {first}" + (f" to {last}" if last > first else "")

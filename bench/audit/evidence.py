@@ -1,4 +1,4 @@
-"""The evidence at hand, and the look-ups that the judges share."""
+"""All evidence, and the look-ups that the checks share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that claims are judged against; `runs` are all run records found, used or not."""
+    """Everything that claims are checked against; `runs` are all run records found, used or not."""
 
     claims: Mapping[Key, Claim]
     published: Published
@@ -50,7 +50,7 @@ class Evidence:
 
     @cached_property
     def unused(self) -> list[RunRecord]:
-        """Return the finished run records that decide nothing: shorter, or by another recipe."""
+        """Return the finished run records that are not used: shorter, or of another recipe."""
         used = {id(run) for run in self.used}
         return [run for run in self.runs if run.finished and id(run) not in used]
 
@@ -69,29 +69,29 @@ class Evidence:
         return self.claims[table, row, metric]
 
     def other_figures(self, claim: Claim, metrics: Sequence[str]) -> list[str]:
-        """Return the remark that the deck gives other figures for the same network, where it does."""
-        told = [
+        """Return a remark if the deck also gives other figures for the same network."""
+        figures = [
             f"{other.text} ({other.table if other.row == claim.row else other.row})"
             for other in self.claims.values()
             if other.metric in metrics and other.text != claim.text and self.same_network(claim.subject, other.subject)
         ]
-        return [f"the deck also gives this network {listed(list(dict.fromkeys(told)))}"] if told else []
+        return [f"the deck also gives this network {listed(list(dict.fromkeys(figures)))}"] if figures else []
 
     def network_caveat(self, subject: Subject) -> list[str]:
-        """Return the caveat that the authors' logs of a name trained another network than the zoo's, where they did."""
+        """Return a caveat if the authors' logs under a name are of another network than the zoo's."""
         counted, pool = self.counted(subject), self.published.pool(subject)
         others = sorted({run.params for run in pool if counted and run.params != counted.params})
         if not others or counted is None:
             return []
-        told = listed([f"{params:,}" for params in others])
-        return [f"the logged run trained another network ({told} parameters, not {counted.params:,})"]
+        counts = listed([f"{params:,}" for params in others])
+        return [f"the logged run trained another network ({counts} parameters, not {counted.params:,})"]
 
     def own_runs(self, subject: Subject) -> list[RunRecord]:
-        """Return the run records used that trained the subject's network."""
+        """Return the used run records of the subject's network."""
         return [run for run in self.used if self._trained(run, subject)]
 
     def unused_runs(self, subject: Subject) -> list[RunRecord]:
-        """Return the finished runs of the subject that are too short or of another recipe to decide anything."""
+        """Return the subject's finished runs that are not used: too short, or of another recipe."""
         return [run for run in self.unused if self._trained(run, subject)]
 
     def _trained(self, run: RunRecord, subject: Subject) -> bool:
@@ -119,7 +119,7 @@ class Evidence:
         return Accuracy(sum(bests) / len(bests), len(bests), half, "logs", min(bests), max(bests))
 
     def own_accuracy(self, subject: Subject) -> Accuracy | None:
-        """Return the mean best-epoch top-1 of our runs; a single one borrows the noise of the authors' runs."""
+        """Return the mean best-epoch top-1 of our runs; a single run uses the noise of the authors' runs."""
         values = [float(run.result["best"]["top1"]) for run in self.own_runs(subject) if run.result]
         if not values:
             return None
@@ -143,6 +143,6 @@ class Evidence:
 
 
 def command(subject: Subject) -> str:
-    """Return the command whose run would test a claim on a subject."""
+    """Return the command that would test a claim about a subject."""
     options = "".join(f" model.options.{key}={value}" for key, value in subject.options)
     return f"composer -n 8 bench/train.py -f yamls/{subject.model}.yaml{options} seed=0"

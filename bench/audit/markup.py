@@ -7,5 +7,5 @@ NUMBER = re.compile(r"[+-]?[\d.]+(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def csv_cell(text: str) -> str:
-    """Return text that a spreadsheet does not take for a formula: a number stays, other leading signs are quoted."""
+    """Return text that a spreadsheet does not take for a formula: numbers stay, other leading signs are quoted."""
     return f"'{text}" if text.startswith(FORMULA) and not NUMBER.fullmatch(text) else text

@@ -1,7 +1,7 @@
-"""The deck authors' own logs: which runs there are of a network, and how far runs of one network lie apart.
+"""The deck authors' own logs: the runs of each network, and the noise between runs of one network.
 
 The noise is the standard deviation between runs of the same network under the same recipe, pooled over all networks
-that were run more than once. Networks are told apart by fingerprint, so that one network under three names is one.
+that were run more than once. Networks are identified by fingerprint, so that one network under three names counts once.
 """
 
 import json
@@ -49,13 +49,13 @@ class PublishedRun:
         return DECK_OPTIMIZERS.get(MODELS[self.model].family) == self.recipe if self.model in MODELS else False
 
     def built_with(self, options: Mapping[str, Any]) -> bool:
-        """Tell whether the options that the log tells are these; what it does not tell cannot differ."""
+        """Tell whether the options in the log are these; options that are not logged cannot differ."""
         return all(self.constructor.get(key, value) == value for key, value in options.items())
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The pooled standard deviation between runs of one network, its degrees of freedom, and from how many networks."""
+    """The pooled standard deviation between runs of one network, its degrees of freedom, the number of networks."""
 
     sd: float
     df: int
@@ -72,7 +72,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Published:
-    """All logged runs, with the zoo's fingerprints to tell networks apart."""
+    """All logged runs, with the zoo's fingerprints to identify networks."""
 
     runs: Sequence[PublishedRun]
     golden: Mapping[str, Golden]
@@ -90,7 +90,7 @@ class Published:
         return [run for run in self.runs if run.model == subject.model and run.built_with(wanted)]
 
     def named_like(self, run: PublishedRun) -> list[PublishedRun]:
-        """Return the runs under the name of a run that trained the same network, itself among them."""
+        """Return the runs under the name of a run that trained the same network, including itself."""
         network = self.network(run)
         return [other for other in self.runs if other.model == run.model and self.network(other) == network]
 
@@ -136,13 +136,13 @@ def pool_noise(groups: Sequence[Sequence[PublishedRun]], figure: Callable[[Publi
 
 
 def read_published(golden: Mapping[str, Golden], path: Path = RUNS_PATH) -> Published:
-    """Return the logged runs of a file; raise BadInput naming file and line for a row that cannot be one."""
+    """Return the logged runs of a file; raise BadInput naming file and line for an invalid row."""
     rows = read_rows(path, (*TEXTS, *NUMBERS, "constructor"))
     return Published([_run(row, f"{path}:{line}") for line, row in enumerate(rows, start=2)], golden)
 
 
 def _run(row: Mapping[str, str], where: str) -> PublishedRun:
-    """Return a CSV row as a logged run; raise BadInput naming the place for a figure that is none."""
+    """Return a CSV row as a logged run; raise BadInput naming file and line for an invalid number."""
     try:
         number = {name: float(row[name]) for name in NUMBERS}
         constructor = json.loads(row["constructor"])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from bench.analysis.health import Health, check_health, recipe_of
 from bench.audit.evidence import Evidence
-from bench.audit.findings import KINDS, NOT_TESTABLE, VERDICTS, Finding, Judgement
-from bench.audit.lessons import LESSONS
+from bench.audit.findings import KINDS, NOT_TESTABLE, VERDICTS, CheckedClaim, Finding
+from bench.audit.key_findings import KEY_FINDINGS
 from bench.audit.markup import csv_cell
 from bench.audit.wording import counted_noun, listed, minus, signed, visible
 from bench.util.markdown import code, escape, escape_around_code, markdown_table
@@ -22,9 +22,9 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class Report:
-    """What is reported: the judgements, the evidence, the command that made them and the commit it ran on."""
+    """What is reported: the checked claims, the evidence, the command and the commit that produced them."""
 
-    judgements: Sequence[Judgement]
+    checked_claims: Sequence[CheckedClaim]
     evidence: Evidence
     command: str
     commit: str
@@ -38,50 +38,50 @@ class Report:
 
 
 def to_markdown(report: Report, *, whole: bool = True) -> str:
-    """Return the audit in Markdown: summary, contradictions worth knowing (`whole`), rules, every verdict."""
-    parts = ["# The deck's claims, checked", escape_around_code(report.head), *_summary(report.judgements)]
+    """Return the audit in Markdown: summary, key findings and rules (if `whole`), every verdict."""
+    parts = ["# The deck's claims, checked", escape_around_code(report.head), *_summary(report.checked_claims)]
     if whole:
-        parts += ["## What the contradictions teach", *_lessons(report), *_rules(report.evidence)]
+        parts += ["## Key findings", *_key_findings(report), *_rules(report.evidence)]
     parts += _own_runs(report.evidence)
-    parts += ["## Every claim", *_tables(report.judgements)]
+    parts += ["## Every claim", *_tables(report.checked_claims)]
     return "\n\n".join(parts) + "\n"
 
 
-def _summary(judgements: Sequence[Judgement]) -> list[str]:
-    """Return the counts of verdicts by table, by metric and by the kind of evidence that decided."""
-    counts = Counter(judgement.verdict for judgement in judgements)
-    told = listed([f"{counts[verdict]} {verdict}" for verdict in VERDICTS])
-    by: dict[str, Callable[[Judgement], str]] = {
+def _summary(checked_claims: Sequence[CheckedClaim]) -> list[str]:
+    """Return the counts of verdicts by table, by metric and by the kind of the deciding evidence."""
+    counts = Counter(checked.verdict for checked in checked_claims)
+    totals = listed([f"{counts[verdict]} {verdict}" for verdict in VERDICTS])
+    by: dict[str, Callable[[CheckedClaim], str]] = {
         "Table": lambda j: j.claim.table,
         "Metric": lambda j: j.claim.metric,
         "Decided by": lambda j: KINDS[j.decided.kind] if j.decided else "nothing yet",
     }
-    tables = [_cross_table(heading, judgements, key) for heading, key in by.items()]
-    return ["## Summary", f"{counted_noun(len(judgements), 'claim')}: {told}.", *tables]
+    tables = [_cross_table(heading, checked_claims, key) for heading, key in by.items()]
+    return ["## Summary", f"{counted_noun(len(checked_claims), 'claim')}: {totals}.", *tables]
 
 
-def _cross_table(heading: str, judgements: Sequence[Judgement], key: Callable[[Judgement], str]) -> str:
+def _cross_table(heading: str, checked_claims: Sequence[CheckedClaim], key: Callable[[CheckedClaim], str]) -> str:
     """Return a table of verdicts counted by a key, in order of appearance, with the totals."""
-    names = dict.fromkeys(key(judgement) for judgement in judgements)
+    names = dict.fromkeys(key(checked) for checked in checked_claims)
     rows = []
     for name in names:
-        counts = Counter(judgement.verdict for judgement in judgements if key(judgement) == name)
+        counts = Counter(checked.verdict for checked in checked_claims if key(checked) == name)
         rows.append([name, *(str(counts[verdict] or "–") for verdict in VERDICTS), str(counts.total())])
-    counts = Counter(judgement.verdict for judgement in judgements)
-    rows.append(["all", *(str(counts[verdict] or "–") for verdict in VERDICTS), str(len(judgements))])
+    counts = Counter(checked.verdict for checked in checked_claims)
+    rows.append(["all", *(str(counts[verdict] or "–") for verdict in VERDICTS), str(len(checked_claims))])
     return markdown_table(
         [heading, *VERDICTS, "claims"], [[escape(text) for text in row] for row in rows], right=range(1, 6)
     )
 
 
-def _lessons(report: Report) -> list[str]:
-    """Return the lessons that these claims teach; one without an instance is left out."""
-    found = (lesson(report.judgements, report.evidence) for lesson in LESSONS)
-    return [lesson for lesson in found if lesson]
+def _key_findings(report: Report) -> list[str]:
+    """Return the key findings on these claims; those without an instance are left out."""
+    found = (key_finding(report.checked_claims, report.evidence) for key_finding in KEY_FINDINGS)
+    return [key_finding for key_finding in found if key_finding]
 
 
 def _rules(evidence: Evidence) -> list[str]:
-    """Return how a verdict is reached, with the noise that was found."""
+    """Return how a verdict is reached, with the measured noise."""
     accuracy, time = evidence.published.accuracy_noise, evidence.published.time_noise
     kinds = "; ".join(f"({place}) {text}" for place, text in enumerate(KINDS.values(), start=1))
     return [
@@ -123,27 +123,27 @@ def _own_runs(evidence: Evidence) -> list[str]:
     return ["## Our runs", *table, note]
 
 
-def _tables(judgements: Iterable[Judgement]) -> list[str]:
+def _tables(checked_claims: Iterable[CheckedClaim]) -> list[str]:
     """Return a heading and a table of verdicts for every table of claims."""
-    groups: dict[str, list[Judgement]] = {}
-    for judgement in judgements:
-        groups.setdefault(judgement.claim.table, []).append(judgement)
+    groups: dict[str, list[CheckedClaim]] = {}
+    for checked in checked_claims:
+        groups.setdefault(checked.claim.table, []).append(checked)
     header = ["Row", "Metric", "Claim", "Verdict", "Evidence", "Why"]
     parts = []
     for name, members in groups.items():
-        rows = [_markdown_row(judgement) for judgement in members]
+        rows = [_markdown_row(checked) for checked in members]
         parts += [f"### {escape(name)}", markdown_table(header, rows, right=(2, 4))]
     return parts
 
 
-def _markdown_row(judgement: Judgement) -> list[str]:
-    """Return a judgement as the cells of a Markdown row."""
-    claim = judgement.claim
-    verdict = escape(judgement.verdict)
-    shown = f"**{verdict}**" if judgement.verdict in ("contradicted",) else verdict
-    why = escape(reason(judgement))
-    if judgement.verdict == NOT_TESTABLE:
-        why += "; run " + " and ".join(code(command) for command in judgement.opinion.commands)
+def _markdown_row(checked: CheckedClaim) -> list[str]:
+    """Return a checked claim as the cells of a Markdown row."""
+    claim = checked.claim
+    verdict = escape(checked.verdict)
+    shown = f"**{verdict}**" if checked.verdict in ("contradicted",) else verdict
+    why = escape(reason(checked))
+    if checked.verdict == NOT_TESTABLE:
+        why += "; run " + " and ".join(code(command) for command in checked.assessment.commands)
     unit = f" {claim.unit}" if claim.unit else ""
     about = "≈ " if claim.approx else ""
     return [
@@ -151,39 +151,39 @@ def _markdown_row(judgement: Judgement) -> list[str]:
         escape(claim.metric),
         escape(f"{about}{minus(claim.text)}{unit}"),
         shown,
-        escape(evidence_of(judgement)),
+        escape(evidence_of(checked)),
         why,
     ]
 
 
-def evidence_of(judgement: Judgement) -> str:
-    """Return the figure that the deciding evidence gives, with its interval, and by how much the claim is off."""
-    found = judgement.decided
+def evidence_of(checked: CheckedClaim) -> str:
+    """Return the value from the deciding evidence with its interval, and how far the claim is off."""
+    found = checked.decided
     if found is None or found.value is None:
         return "–"
-    digits = visible(found.half_width or 0.0, max(judgement.claim.decimals, 2))
+    digits = visible(found.half_width or 0.0, max(checked.claim.decimals, 2))
     half = f" ± {found.half_width:.{digits}f}" if found.half_width else ""
-    if judgement.verdict != "contradicted" or judgement.difference is None:
-        return minus(judgement.claim.show(found.value)) + half
-    return f"{minus(judgement.claim.show(found.value))}{half} ({_off(judgement)})"
+    if checked.verdict != "contradicted" or checked.difference is None:
+        return minus(checked.claim.show(found.value)) + half
+    return f"{minus(checked.claim.show(found.value))}{half} ({_off(checked)})"
 
 
-def _off(judgement: Judgement) -> str:
-    """Return how far a claim is off: in percent of the evidence where that means something, else in its unit."""
-    if judgement.relative is not None:
-        return f"{signed(100 * judgement.relative, 1)} %"
-    return signed(judgement.difference or 0.0, judgement.claim.decimals)
+def _off(checked: CheckedClaim) -> str:
+    """Return how far a claim is off: in percent of the evidence where that is meaningful, else in its unit."""
+    if checked.relative is not None:
+        return f"{signed(100 * checked.relative, 1)} %"
+    return signed(checked.difference or 0.0, checked.claim.decimals)
 
 
-def reason(judgement: Judgement) -> str:
-    """Return in words what every kind of evidence says, the deciding one first, then remarks."""
-    others = [finding for finding in judgement.opinion.findings if finding is not judgement.decided]
-    ordered: list[Finding] = [*([judgement.decided] if judgement.decided else []), *others]
+def reason(checked: CheckedClaim) -> str:
+    """Return what each kind of evidence says, the deciding one first, then remarks."""
+    others = [finding for finding in checked.assessment.findings if finding is not checked.decided]
+    ordered: list[Finding] = [*([checked.decided] if checked.decided else []), *others]
     parts = [f"{finding.kind}: {finding.text}" for finding in ordered]
-    if judgement.disagree:
-        parts.insert(0, f"the evidence disagrees: {judgement.by} against {listed(judgement.disagree)}")
-    lead = [judgement.opinion.lead] if judgement.opinion.lead else []
-    return "; ".join([*lead, *parts, *judgement.opinion.remarks])
+    if checked.disagree:
+        parts.insert(0, f"the evidence disagrees: {checked.by} against {listed(checked.disagree)}")
+    lead = [checked.assessment.lead] if checked.assessment.lead else []
+    return "; ".join([*lead, *parts, *checked.assessment.remarks])
 
 
 def to_csv(report: Report) -> str:
@@ -192,25 +192,25 @@ def to_csv(report: Report) -> str:
     text.write(f"# {report.head.replace('`', '')}\n# read with a reader that skips lines starting with '#'\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    writer.writerows([csv_cell(value) for value in _csv_row(judgement)] for judgement in report.judgements)
+    writer.writerows([csv_cell(value) for value in _csv_row(checked)] for checked in report.checked_claims)
     return text.getvalue()
 
 
-def _csv_row(judgement: Judgement) -> list[str]:
-    """Return a judgement as the cells of a CSV row; what there is not stays empty."""
-    claim, found = judgement.claim, judgement.decided
-    kinds = [finding.verdict if (finding := judgement.found(kind)) else "" for kind in KINDS]
-    percent = None if judgement.relative is None else 100 * judgement.relative
-    tests = " && ".join(judgement.opinion.commands) if judgement.verdict == NOT_TESTABLE else ""
-    figures = [_number(judgement.evidence), _number(judgement.difference), _number(percent)]
+def _csv_row(checked: CheckedClaim) -> list[str]:
+    """Return a checked claim as the cells of a CSV row; missing values stay empty."""
+    claim, found = checked.claim, checked.decided
+    kinds = [finding.verdict if (finding := checked.found(kind)) else "" for kind in KINDS]
+    percent = None if checked.relative is None else 100 * checked.relative
+    tests = " && ".join(checked.assessment.commands) if checked.verdict == NOT_TESTABLE else ""
+    figures = [_number(checked.evidence), _number(checked.difference), _number(percent)]
     spread = [_number(found.half_width) if found else "", str(found.n or "") if found else ""]
-    disagrees = "yes" if judgement.disagree else "no"
+    disagrees = "yes" if checked.disagree else "no"
     return [
         *(claim.table, claim.row, claim.metric, claim.text, claim.unit, "yes" if claim.approx else "no"),
-        *(judgement.verdict, judgement.by, *figures, *spread, *kinds, disagrees, reason(judgement), tests),
+        *(checked.verdict, checked.by, *figures, *spread, *kinds, disagrees, reason(checked), tests),
     ]
 
 
 def _number(value: float | None) -> str:
-    """Return a figure with six significant digits, empty for none."""
+    """Return a figure with six significant digits, empty for None."""
     return "" if value is None else f"{value:.6g}"

@@ -19,12 +19,12 @@ def minus(text: str) -> str:
 
 
 def visible(value: float, decimals: int) -> int:
-    """Return the number of decimals, raised by up to 3, with which a number does not look like zero."""
+    """Return the number of decimals, raised by up to 3, so that a number does not look like zero."""
     return next((d for d in range(decimals, decimals + 3) if f"{abs(value):.{d}f}".strip("0.")), decimals + 3)
 
 
 def gap(claim: Claim, evidence: float) -> str:
-    """Return by how much a claim misses the evidence, to be put behind it: "; the claim is 6.27 too low (−23.8 %)"."""
+    """Return how far a claim is off, as a suffix: "; the claim is 6.27 too low (−23.8 %)"."""
     difference = claim.value - evidence
     size = f"{abs(difference):,.{visible(difference, claim.decimals)}f}"
     share = f" ({signed(100 * difference / evidence, 1)} %)" if evidence and claim.metric != "delta_top1" else ""

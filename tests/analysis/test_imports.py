@@ -24,5 +24,5 @@ def test_no_module_of_analysis_imports_what_trains() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-500:]
     names = set(done.stdout.split())
-    assert {*PACKAGES, *MODULES, "bench.audit.lessons.figures", "bench.tables.__main__"} <= names
+    assert {*PACKAGES, *MODULES, "bench.audit.key_findings.figures", "bench.tables.__main__"} <= names
     assert all(sum(name.startswith(f"{package}.") for name in names) > 5 for package in PACKAGES)

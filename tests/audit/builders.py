@@ -9,9 +9,9 @@ from typing import Any
 from bench.analysis.health import DECK_OPTIMIZERS
 from bench.audit.claims import Claim
 from bench.audit.evidence import Evidence
-from bench.audit.findings import Judgement
+from bench.audit.findings import CheckedClaim
 from bench.audit.published import Published, PublishedRun
-from bench.audit.registry import judge_claim
+from bench.audit.registry import check_claim
 from bench.config import YAMLS, load_spec
 from bench.records import RunRecord
 from bench.zoo.counting.golden import read_golden
@@ -50,8 +50,10 @@ def evidence(claims: Sequence[Claim], logs: Sequence[PublishedRun] = (), runs: S
     return Evidence({c.key: c for c in claims}, Published(list(logs), GOLDEN), list(runs))
 
 
-def judge(asked: Claim, *others: Claim, logs: Sequence[PublishedRun] = (), runs: Sequence[RunRecord] = ()) -> Judgement:
-    return judge_claim(asked, evidence([asked, *others], logs, runs))
+def check(
+    asked: Claim, *others: Claim, logs: Sequence[PublishedRun] = (), runs: Sequence[RunRecord] = ()
+) -> CheckedClaim:
+    return check_claim(asked, evidence([asked, *others], logs, runs))
 
 
 @cache

@@ -88,16 +88,16 @@ TWICE = "comparison,resnet_20,params,"
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "holds no rows"),
-        (f"{HEADER}\n", "holds no rows"),
-        ("table,row\ncomparison,resnet_20\n", r"claims\.csv:2: the columns"),
-        (f"{HEADER}\ncomparison,resnet_20,params,0.28,M,no\n", r"claims\.csv:2: the columns"),
+        ("", "has no rows"),
+        (f"{HEADER}\n", "has no rows"),
+        ("table,row\ncomparison,resnet_20\n", r"claims\.csv:2: expected the columns"),
+        (f"{HEADER}\ncomparison,resnet_20,params,0.28,M,no\n", r"claims\.csv:2: expected the columns"),
         (f"{HEADER}\ncomparison,resnet_20,params,0.28,M,no,,extra\n", r"claims\.csv:2"),
         (f"{HEADER}\ncomparison,resnet_20,params,about 0.28,M,no,\n", r"claims\.csv:2: value 'about 0\.28'"),
         (f"{HEADER}\ncomparison,resnet_20,params,nan,M,no,\n", "value 'nan'"),
         (f"{HEADER}\ncomparison,resnet_20,params,0.28,M,maybe,\n", "'maybe'"),
-        (f"{HEADER}\ncomparison,,params,0.28,M,no,\n", "names no row"),
-        (f"{HEADER}\n{TWICE}0.28,M,no,\n{TWICE}0.3,M,no,\n", "claimed twice"),
+        (f"{HEADER}\ncomparison,,params,0.28,M,no,\n", "the row is empty"),
+        (f"{HEADER}\n{TWICE}0.28,M,no,\n{TWICE}0.3,M,no,\n", "a duplicate claim"),
     ],
 )
 def test_a_file_that_holds_no_claims_is_refused(tmp_path: Path, content: str, says: str) -> None:

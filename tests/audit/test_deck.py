@@ -7,54 +7,54 @@ import pytest
 
 from bench.audit.claims import read_claims
 from bench.audit.evidence import Evidence
-from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, VERDICTS, WITHIN_NOISE, Judgement
-from bench.audit.lessons import LESSONS
+from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, VERDICTS, WITHIN_NOISE, CheckedClaim
+from bench.audit.key_findings import KEY_FINDINGS
 from bench.audit.published import read_published
-from bench.audit.registry import JUDGES, judge_all, kind_of
+from bench.audit.registry import CHECKS, check_all, kind_of
 from bench.audit.report import reason
 from tests.audit.builders import GOLDEN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CLAIMS = read_claims()
 EVIDENCE = Evidence({claim.key: claim for claim in CLAIMS}, read_published(GOLDEN))
-JUDGEMENTS = judge_all(CLAIMS, EVIDENCE)
-BY_KEY: dict[tuple[str, str, str], Judgement] = {j.claim.key: j for j in JUDGEMENTS}
+CHECKED = check_all(CLAIMS, EVIDENCE)
+BY_KEY: dict[tuple[str, str, str], CheckedClaim] = {j.claim.key: j for j in CHECKED}
 
 
-def found(row: str, metric: str, table: str = "comparison") -> Judgement:
+def found(row: str, metric: str, table: str = "comparison") -> CheckedClaim:
     return BY_KEY[table, row, metric]
 
 
 def test_each_of_the_280_claims_gets_exactly_one_verdict() -> None:
-    assert [j.claim for j in JUDGEMENTS] == CLAIMS
+    assert [j.claim for j in CHECKED] == CLAIMS
     assert len(BY_KEY) == 280
-    assert {j.verdict for j in JUDGEMENTS} == set(VERDICTS)
+    assert {j.verdict for j in CHECKED} == set(VERDICTS)
 
 
-def test_every_judge_has_a_claim_and_every_kind_of_claim_a_judge() -> None:
-    assert {kind_of(claim) for claim in CLAIMS} == set(JUDGES)
+def test_every_check_has_a_claim_and_every_kind_of_claim_a_check() -> None:
+    assert {kind_of(claim) for claim in CLAIMS} == set(CHECKS)
 
 
-def test_a_verdict_tells_what_it_rests_on_or_what_would_test_it() -> None:
-    for judgement in JUDGEMENTS:
-        assert reason(judgement), judgement.claim.key
-        if judgement.decided:
-            assert judgement.decided.verdict == judgement.verdict
+def test_a_verdict_says_what_it_rests_on_or_what_would_test_it() -> None:
+    for checked in CHECKED:
+        assert reason(checked), checked.claim.key
+        if checked.decided:
+            assert checked.decided.verdict == checked.verdict
         else:
-            assert judgement.verdict == NOT_TESTABLE
-            commands = judgement.opinion.commands
+            assert checked.verdict == NOT_TESTABLE
+            commands = checked.assessment.commands
             assert commands
             assert all((REPOSITORY / command.split(" -f ")[1].split()[0]).is_file() for command in commands)
 
 
 def test_the_eca_effect_is_noise_on_one_network() -> None:
-    judgement = found("ecanet20_adaptive", "delta_top1", "ablation_eca_kernel")
-    assert judgement.claim.text == "+1.58"
-    assert judgement.verdict == WITHIN_NOISE
-    assert judgement.evidence == pytest.approx(67.0114 - 66.8033, abs=1e-4)
-    assert "the same network as ecanet20_fixed_k3 (claimed +0.34)" in reason(judgement)
-    assert "equal fingerprints" in reason(judgement)
-    assert "66.27 to 68.08" in reason(judgement)
+    checked = found("ecanet20_adaptive", "delta_top1", "ablation_eca_kernel")
+    assert checked.claim.text == "+1.58"
+    assert checked.verdict == WITHIN_NOISE
+    assert checked.evidence == pytest.approx(67.0114 - 66.8033, abs=1e-4)
+    assert "the same network as ecanet20_fixed_k3 (claimed +0.34)" in reason(checked)
+    assert "equal fingerprints" in reason(checked)
+    assert "66.27 to 68.08" in reason(checked)
 
 
 def test_the_contradictions_that_the_project_is_about() -> None:
@@ -67,7 +67,7 @@ def test_the_contradictions_that_the_project_is_about() -> None:
 
 
 def test_top5_was_computed_from_top1_wherever_the_gap_is_whole() -> None:
-    column = [j for j in JUDGEMENTS if j.claim.metric == "top5"]
+    column = [j for j in CHECKED if j.claim.metric == "top5"]
     assert Counter(j.verdict for j in column) == {CONTRADICTED: 18, NOT_TESTABLE: 3}
     assert {j.claim.row for j in column if j.verdict == NOT_TESTABLE} == {"eca_resnet_20", "resnet_20", "ghostnet_100"}
     assert all(
@@ -82,12 +82,12 @@ def test_figures_without_a_log_are_not_testable_yet() -> None:
 
 
 def test_the_flops_column_is_macs_where_it_is_right() -> None:
-    right = [j for j in JUDGEMENTS if j.claim.metric == "flops" and j.verdict == CONFIRMED]
+    right = [j for j in CHECKED if j.claim.metric == "flops" and j.verdict == CONFIRMED]
     assert {j.claim.row for j in right} == {"resnet_20", "resnet_32", "resnet_56", "eca_resnet_32"}
     assert all("the claim is the MACs within 2 %" in reason(j) for j in right)
 
 
-def test_a_log_of_another_network_is_told() -> None:
+def test_a_log_of_another_network_is_reported() -> None:
     assert found("cspresnet50", "params").disagree == ["logs"]
     for metric in ("top1", "param_efficiency", "train_time"):
         assert "another network (25,208,356 parameters, not 20,693,668)" in reason(found("cspresnet50", metric))
@@ -96,7 +96,7 @@ def test_a_log_of_another_network_is_told() -> None:
 def test_arithmetic_inside_the_deck() -> None:
     wrong = {
         (j.claim.row, j.claim.metric)
-        for j in JUDGEMENTS
+        for j in CHECKED
         if (f := j.found("arithmetic")) and f.verdict == CONTRADICTED and j.claim.metric != "top5"
     }
     assert wrong == {
@@ -106,16 +106,16 @@ def test_arithmetic_inside_the_deck() -> None:
     }
 
 
-def test_every_lesson_has_an_instance_in_the_deck_and_none_without_claims() -> None:
-    lessons = [lesson(JUDGEMENTS, EVIDENCE) for lesson in LESSONS]
-    assert all(lesson and lesson.startswith("### ") for lesson in lessons)
-    assert [lesson([], Evidence({}, type(EVIDENCE.published)([], GOLDEN))) for lesson in LESSONS] == [None] * len(
-        LESSONS
-    )
+def test_every_key_finding_has_an_instance_in_the_deck_and_none_without_claims() -> None:
+    key_findings = [key_finding(CHECKED, EVIDENCE) for key_finding in KEY_FINDINGS]
+    assert all(key_finding and key_finding.startswith("### ") for key_finding in key_findings)
+    assert [key_finding([], Evidence({}, type(EVIDENCE.published)([], GOLDEN))) for key_finding in KEY_FINDINGS] == [
+        None
+    ] * len(KEY_FINDINGS)
 
 
-def test_the_lessons_carry_their_figures() -> None:
-    text = "\n".join(lesson(JUDGEMENTS, EVIDENCE) or "" for lesson in LESSONS)
+def test_the_key_findings_carry_their_figures() -> None:
+    text = "\n".join(key_finding(CHECKED, EVIDENCE) or "" for key_finding in KEY_FINDINGS)
     for figures in (
         "72.50, 71.00, 69.50, 68.00 and 66.50 go down in equal steps of 1.50",
         "6,628 of 10,003 images: on 7 GPUs",

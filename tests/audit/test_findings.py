@@ -9,9 +9,9 @@ from bench.audit.findings import (
     CONTRADICTED,
     NOT_TESTABLE,
     WITHIN_NOISE,
+    Assessment,
     Finding,
     Kind,
-    Opinion,
     Verdict,
     decide,
 )
@@ -44,12 +44,12 @@ def test_the_most_direct_finding_that_settles_a_claim_decides(
     findings: list[Finding], verdict: str, by: str, disagree: list[str]
 ) -> None:
     for order in permutations(findings):
-        judgement = decide(CLAIM, Opinion(order))
-        assert (judgement.verdict, judgement.by, judgement.disagree) == (verdict, by, disagree)
+        checked = decide(CLAIM, Assessment(order))
+        assert (checked.verdict, checked.by, checked.disagree) == (verdict, by, disagree)
 
 
 def test_by_how_much_a_claim_misses_the_evidence() -> None:
-    judgement = decide(CLAIM, Opinion([finding("logs", CONTRADICTED)]))
-    assert judgement.difference == pytest.approx(0.5)
-    assert judgement.relative == pytest.approx(0.5 / 66)
-    assert decide(CLAIM, Opinion()).difference is None
+    checked = decide(CLAIM, Assessment([finding("logs", CONTRADICTED)]))
+    assert checked.difference == pytest.approx(0.5)
+    assert checked.relative == pytest.approx(0.5 / 66)
+    assert decide(CLAIM, Assessment()).difference is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.health import BANDS, Band, check_health, find_band, judge_top1, recipe_of
+from bench.analysis.health import BANDS, Band, check_health, find_band, mark_top1, recipe_of
 from bench.audit.published import read_published
 from bench.config import YAMLS, load_spec
 from bench.records import RunRecord
@@ -91,20 +91,20 @@ RESNET_20 = next(band for band in BANDS if band.models == ("resnet_20",) and ban
     ],
 )
 def test_marks_at_the_ends_of_a_band(top1: float, mark: str) -> None:
-    health = judge_top1(RESNET_20, top1)
+    health = mark_top1(RESNET_20, top1)
     assert (health.mark, health.source) == (mark, RESNET_20.source)
     assert health.source
 
 
 def test_a_band_without_limits_has_nothing_suspicious() -> None:
     band = Band(("coatnet_0",), "deck", 62.0, 67.0, None, None, "somewhere")
-    assert [judge_top1(band, top1).mark for top1 in (1.0, 61.9, 62.0, 99.0)] == ["low", "low", "healthy", "healthy"]
+    assert [mark_top1(band, top1).mark for top1 in (1.0, 61.9, 62.0, 99.0)] == ["low", "low", "healthy", "healthy"]
 
 
 @pytest.mark.parametrize(
     ("top1", "mark"), [(63.9, "suspicious"), (64.5, "low"), (65.0, "healthy"), (69.1, "suspicious")]
 )
-def test_eca_resnets_are_judged_by_their_base(top1: float, mark: str) -> None:
+def test_eca_resnets_are_marked_by_their_base(top1: float, mark: str) -> None:
     for model in ("eca_resnet_20", "ecanet20_fixed_k9", "eca_resnet20_pos3"):
         assert check_health(record(model, top1)).mark == mark
 

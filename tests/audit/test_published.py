@@ -67,7 +67,7 @@ def test_a_log_of_another_network_stands_in_where_there_is_no_other() -> None:
     assert run.params != GOLDEN["cspresnet50"].params
 
 
-def test_a_log_that_is_no_number_is_named(tmp_path: Path) -> None:
+def test_a_log_without_a_number_is_named(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text(RUNS_PATH.read_text(encoding="utf-8").replace("0.29281", "soon"), encoding="utf-8")
     with pytest.raises(BadInput, match=r"runs\.csv:2: .*soon"):

@@ -16,7 +16,7 @@ from bench.audit.report import CSV_COLUMNS, Report, to_markdown
 from bench.records import RESULT, SPEC, to_json
 from bench.util.cli import BAD_INPUT, OK, run_command
 from bench.util.markdown import code, escape, escape_around_code, markdown_table
-from tests.audit.builders import claim, evidence, judge, record
+from tests.audit.builders import check, claim, evidence, record
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -66,7 +66,7 @@ def test_markdown_has_one_row_a_claim_and_counts_that_add_up(capsys: pytest.Capt
     assert run_command(main, []) == OK
     text = capsys.readouterr().out
     head, _, every = text.partition("## Every claim")
-    assert head.index("## Summary") < head.index("## What the contradictions teach") < head.index("## How a verdict")
+    assert head.index("## Summary") < head.index("## Key findings") < head.index("## How a verdict")
     body = [line for line in every.splitlines() if line.startswith("| `")]
     assert len(body) == 280
     assert all(line.replace("\\|", "").count("|") == 7 for line in body)
@@ -94,7 +94,7 @@ def test_one_table_alone(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["table"] for row in rows_of(capsys.readouterr().out)} == {"ablation_eca_kernel"}
     assert run_command(main, ["--table", "ablation_eca_kernel"]) == OK
     text = capsys.readouterr().out
-    assert "What the contradictions teach" not in text
+    assert "Key findings" not in text
     assert text.count("| `") == 23
 
 
@@ -148,7 +148,7 @@ def test_hostile_names_stay_text() -> None:
     asked = claim("resnet_20", "params", "0.50")
     run = record("resnet_20", 66.4)
     hostile = type(run)(Path("runs/<b>|x`/y"), run.spec, run.result)
-    text = to_markdown(Report([judge(asked)], evidence([asked], runs=[hostile]), "python | x", "commit <i>"))
+    text = to_markdown(Report([check(asked)], evidence([asked], runs=[hostile]), "python | x", "commit <i>"))
     assert "<i>" not in text
     assert "`` <b>\\|x`/y ``" in text
 

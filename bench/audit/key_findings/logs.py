@@ -1,4 +1,4 @@
-"""Lessons that the authors' own logs teach."""
+"""Key findings from the authors' own logs."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -7,7 +7,7 @@ from math import ceil
 from bench.audit.claims import Claim
 from bench.audit.evidence import Evidence
 from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, Finding
-from bench.audit.lessons.parts import Judgements, column_of, worst
+from bench.audit.key_findings.parts import CheckedClaims, column_of, worst
 from bench.audit.published import PublishedRun
 from bench.audit.wording import listed, signed
 from bench.util.markdown import code, escape, markdown_table
@@ -16,18 +16,18 @@ from bench.util.markdown import code, escape, markdown_table
 TEST_IMAGES, TRAIN_IMAGES = 10_000, 50_000
 
 
-def typed_accuracies(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell which accuracies stand in no log although the model has one."""
+def typed_accuracies(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report which accuracies are in no log although the model has one."""
     typed = [
-        j for j in column_of(judgements, "comparison", "top1") if (f := j.found("logs")) and f.verdict != CONFIRMED
+        c for c in column_of(checked_claims, "comparison", "top1") if (f := c.found("logs")) and f.verdict != CONFIRMED
     ]
     if not typed:
         return None
-    rows = [_typed_row(j.claim, found) for j in typed if (found := j.found("logs"))]
+    rows = [_typed_row(c.claim, found) for c in typed if (found := c.found("logs"))]
     header = ["Row", "claimed", "best epoch in the logs", "n", "claim − logs", "verdict"]
-    steps = _progression([j.claim for j in typed])
-    told = f"\n\n{steps}" if steps else ""
-    return f"### Accuracies that no log holds\n\n{markdown_table(header, rows, right=(1, 2, 3, 4))}{told}"
+    steps = _progression([c.claim for c in typed])
+    note = f"\n\n{steps}" if steps else ""
+    return f"### Accuracies that no log holds\n\n{markdown_table(header, rows, right=(1, 2, 3, 4))}{note}"
 
 
 def _typed_row(claim: Claim, found: Finding) -> list[str]:
@@ -38,32 +38,32 @@ def _typed_row(claim: Claim, found: Finding) -> list[str]:
 
 
 def _progression(claims: Sequence[Claim]) -> str:
-    """Return the remark that figures go down in equal steps, where at least four in a row do."""
+    """Return a remark if at least four figures in a row go down in equal steps."""
     ordered = sorted(claims, key=lambda claim: -claim.value)
     for first in range(len(ordered)):
         for last in range(len(ordered), first + 3, -1):
             part = ordered[first:last]
             steps = {round(a.value - b.value, 6) for a, b in pairwise(part)}
             if len(steps) == 1:
-                told = listed([claim.text for claim in part])
-                return f"{told} go down in equal steps of {steps.pop():.2f} points, which measurements do not."
+                figures = listed([claim.text for claim in part])
+                return f"{figures} go down in equal steps of {steps.pop():.2f} points, which measurements do not."
     return ""
 
 
-def no_log(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell which models have an accuracy and no log."""
-    missing = [j for j in column_of(judgements, "comparison", "top1") if j.verdict == NOT_TESTABLE]
-    lines = [f"- {code(j.claim.row)} {escape(j.claim.text)}: {code(j.opinion.commands[0])}" for j in missing]
-    told = "### Results without a run\n\nThe authors' published logs have none of these models. What would test them:"
-    return told + "\n\n" + "\n".join(lines) if lines else None
+def no_log(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report which models have an accuracy and no log."""
+    missing = [c for c in column_of(checked_claims, "comparison", "top1") if c.verdict == NOT_TESTABLE]
+    lines = [f"- {code(c.claim.row)} {escape(c.claim.text)}: {code(c.assessment.commands[0])}" for c in missing]
+    head = "### Results without a run\n\nThe authors' published logs have none of these models. What would test them:"
+    return head + "\n\n" + "\n".join(lines) if lines else None
 
 
-def best_epochs(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell that the accuracies which are in a log are those of the best epoch on test."""
+def best_epochs(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report that the logged accuracies are those of the best epoch on the test set."""
     matches = [
         run
-        for j in judgements
-        if j.claim.metric in ("top1", "best_top1") and (run := evidence.matching_run(j.claim, j.claim.subject))
+        for c in checked_claims
+        if c.claim.metric in ("top1", "best_top1") and (run := evidence.matching_run(c.claim, c.claim.subject))
     ]
     best = [run for run, epoch in matches if epoch == "best" and run.last != run.best]
     if not best:
@@ -76,15 +76,15 @@ def best_epochs(judgements: Judgements, evidence: Evidence) -> str | None:
     )
 
 
-def invented_times(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell which training times the logs contradict."""
-    column = column_of(judgements, "comparison", "train_time")
-    wrong = [j for j in column if j.verdict == CONTRADICTED]
+def invented_times(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report which training times the logs contradict."""
+    column = column_of(checked_claims, "comparison", "train_time")
+    wrong = [c for c in column if c.verdict == CONTRADICTED]
     return f"### Training times\n\n{worst(wrong, 'logged', 'h')}" if wrong else None
 
 
-def steps_decide(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell what another batch size alone did to an accuracy."""
+def steps_decide(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report the effect of another batch size alone on an accuracy."""
     lines = []
     for run in evidence.published.runs:
         usual = [other for other in evidence.published.named_like(run) if other.deck_recipe and not run.deck_recipe]
@@ -97,9 +97,9 @@ def _by_batch(run: PublishedRun) -> str:
     return f"{run.best:.2f} with a global batch of {run.recipe.batch_size:,} ({run.steps:,} steps)"
 
 
-def padded_test_set(judgements: Judgements, evidence: Evidence) -> str | None:
-    """Tell which logs evaluated a padded test set: their percentage is no multiple of 1 in 10,000."""
-    lines = [told for run in evidence.published.runs if (told := _padded(run))]
+def padded_test_set(checked_claims: CheckedClaims, evidence: Evidence) -> str | None:
+    """Report which logs evaluated a padded test set: their accuracy is not a multiple of 1 / 10,000."""
+    lines = [line for run in evidence.published.runs if (line := _padded(run))]
     return "### A padded test set\n\n" + "\n".join(lines) if lines else None
 
 
