@@ -126,7 +126,7 @@ def test_every_algorithm_and_setting_changes_the_field(name: str) -> None:
     chosen = [{}, {name: validate_settings(name, {})}]
     for setting in ALGORITHMS[name].settings:
         known = len(chosen)
-        for value in (*VALUES, 5, 0.25, "norm", "value", "crop", "resize"):
+        for value in (*VALUES, 5, 0.25, "0.9dur", "norm", "value", "crop", "resize"):
             try:
                 chosen.append({name: validate_settings(name, {setting: value})})
             except BadInput:
