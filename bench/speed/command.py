@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.environment import describe_environment, usable_cores
-from bench.speed.kinds import folder_name, kept_file
+from bench.environment import usable_cores
+from bench.speed.kinds import describe_host, folder_name, kept_file
 from bench.util.cli import make_parser
 from bench.util.errors import BadInput, unknown
 from bench.util.files import write_atomically
@@ -68,7 +68,7 @@ def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
 def describe(measurement: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Return what every measurement's numbers begin with: its name, its command and the machine."""
     command = shlex.join(["python", "-m", "bench.speed", measurement, *arguments])
-    return {"measurement": measurement, "command": command, "environment": describe_environment()}
+    return {"measurement": measurement, "command": command, "environment": describe_host()}
 
 
 def publish(numbers: Mapping[str, Any], text: str, options: argparse.Namespace) -> None:

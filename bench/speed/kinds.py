@@ -1,13 +1,30 @@
 """The kinds of machine that have been measured: how each is named, and the folder in which its numbers are kept."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.environment import REPOSITORY
+from bench.environment import REPOSITORY, describe_environment
 
 KEPT = REPOSITORY / "reports" / "speed"
+# What keeps torch and oneDNN from using all of the processor's instructions.
+LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
+
+
+def describe_host() -> dict[str, Any]:
+    """Return the environment of a measurement with what decides its speed: vector extension, GPU, and set limits."""
+    import torch
+
+    from bench.engines.precision import find_row
+
+    return {
+        **describe_environment(),
+        "extension": find_row("cpu").name,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "limits": {name: os.environ[name] for name in LIMITS if os.environ.get(name)},
+    }
 
 
 def kind_of(environment: Mapping[str, Any]) -> str:

@@ -4,8 +4,11 @@
 
 In one process, in turns: (a) the ceiling: forward, loss, backward and update on one batch in memory; (b) ours: the same
 network through `bench.train`'s own path (data, augmentation, algorithms, callbacks and W&B of the model's YAML); (c)
-with --common the loop that most repositories ship; and products of two square matrices, the machine's peak. What warms
-up is thrown away; medians over rounds with quartiles.
+with --common the loop that most repositories ship; and products of two square matrices, the machine's peak. The ceiling
+of the default mode also takes turns with those of the other modes that are asked for. What warms up is thrown away;
+medians over rounds with quartiles.
+
+    python -m bench.speed step resnet_20 convnext_tiny ghost_resnet_20 --modes all --save modes
 """
 
 import argparse
@@ -14,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.budget import forward_macs
 from bench.config import YAMLS, load_spec
@@ -22,47 +25,26 @@ from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment, usable_cores
 from bench.speed.command import add_json, add_models, check, describe, publish
 from bench.speed.isolated import in_own_process
-from bench.speed.step_table import step_table
+from bench.speed.modes import ALL, DECLARED, EAGER, MODES, expand, hindrance
+from bench.speed.step_table import ceiling_of, step_table
 from bench.util.cli import FAILED, OK, make_parser
-from bench.util.errors import unknown
 
-EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --json step.json"
-DECLARED = "default"
+if TYPE_CHECKING:
+    import torch
 
+    from bench.data.datasets import Dataset
+    from bench.speed.sides import Side
 
-@dataclass(frozen=True)
-class Mode:
-    """In which precision, memory format and execution a step is computed."""
-
-    precision: str
-    channels_last: bool
-    compiled: bool = False
-
-    @property
-    def words(self) -> list[str]:
-        """Return the mode as overrides of a spec."""
-        layout = "{}" if self.channels_last else "null"
-        compiled = str(self.compiled).lower()
-        return [f"precision={self.precision}", f"algorithms.channels_last={layout}", f"compile={compiled}"]
-
-
-_EAGER = {
-    "fp32": Mode("fp32", False),
-    "fp32-cl": Mode("fp32", True),
-    "bf16": Mode("amp_bf16", False),
-    "bf16-cl": Mode("amp_bf16", True),
-}
-# `default` is what the model's YAML declares.
-MODES: dict[str, Mode | None] = {
-    DECLARED: None,
-    **_EAGER,
-    **{f"{name}-compiled": Mode(mode.precision, mode.channels_last, True) for name, mode in _EAGER.items()},
-}
+EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --save resnet_20"
+MEANING = f"{ALL}: the default and every eager mode that is native here"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure: batch size, threads, data set, rounds, seconds of a window, with the common loop or without."""
+    """How to measure: batch size, threads, data set, rounds, seconds of a window, with the common loop or without.
+
+    The ceiling of the default mode takes turns with those of the modes `against`.
+    """
 
     batch: int
     threads: int
@@ -70,6 +52,13 @@ class Plan:
     rounds: int
     seconds: float
     common: bool
+    against: tuple[str, ...] = ()
+
+    def words(self, mode: str) -> list[str]:
+        """Return a mode and what all modes have in common as overrides of a spec."""
+        chosen = MODES[mode]
+        shared = [f"batch_size={self.batch}", f"threads={self.threads}", f"data.name={self.data}"]
+        return [*(chosen.words if chosen else []), *shared]
 
 
 def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
@@ -99,15 +88,13 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     from bench.speed.alternation import Alternation, Measured
     from bench.speed.common import common_loop
 
-    chosen = MODES[mode]
-    words = [*(chosen.words if chosen else []), f"batch_size={plan.batch}", f"threads={plan.threads}"]
     with tempfile.TemporaryDirectory() as folder:
-        words += [f"data.name={plan.data}", f"runs={folder}"]
-        spec = load_spec(YAMLS / f"{model}.yaml", words)
+        spec = load_spec(YAMLS / f"{model}.yaml", [*plan.words(mode), f"runs={folder}"])
         precision = decide(spec.precision, find_device(spec.device)).precision
         device, dataset = find_machine(spec, precision).torch_device, load_dataset(plan.data)
         others = {
             "ceiling": sides.ceiling(spec, dataset, device, precision, compiled=spec.compile),
+            **(ceilings(model, plan, dataset, device) if mode == DECLARED else {}),
             **({"common": common_loop(spec, dataset, device)} if plan.common else {}),
             "peak": sides.peak(precision, device),
         }
@@ -137,11 +124,22 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     }
 
 
+def ceilings(model: str, plan: Plan, dataset: "Dataset", device: "torch.device") -> dict[str, "Side"]:
+    """Return the ceilings of a model in the modes that its default mode is compared with."""
+    from bench.speed.sides import ceiling
+
+    found = {}
+    for mode in plan.against:
+        spec = load_spec(YAMLS / f"{model}.yaml", plan.words(mode))
+        found[ceiling_of(mode)] = ceiling(spec, dataset, device, spec.precision, compiled=False)
+    return found
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.speed step", "Measure a training step beside its ceiling.", EXAMPLE)
     add_models(parser)
-    parser.add_argument("--modes", nargs="+", default=[DECLARED], metavar="MODE", help=", ".join(MODES))
+    parser.add_argument("--modes", nargs="+", default=[DECLARED], metavar="MODE", help=f"{', '.join(MODES)}; {MEANING}")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
     parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
     parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
@@ -155,27 +153,31 @@ def build_parser() -> argparse.ArgumentParser:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for models, modes and numbers that there are not."""
     options = build_parser().parse_args(arguments)
-    for mode in options.modes:
-        if mode not in MODES:
-            raise unknown("mode", mode, MODES)
+    options.named, options.modes = set(options.modes), expand(options.modes)
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000, "seconds": 60})
     return options
+
+
+def row_of(model: str, mode: str, plan: Plan, hindered: str | None) -> Mapping[str, Any]:
+    """Return the row of a model in a mode, measured in a process of its own unless something hinders it."""
+    named = {"model": model, "mode": mode}
+    if hindered:
+        return {**named, "failed": hindered}
+    print(f"measuring {model}, {mode} …", flush=True)
+    return in_own_process(measure, model, mode, plan) or {**named, "failed": "failed"}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measure each model in each mode in a process of its own, print the table, and write the numbers where asked."""
     options = parse(arguments)
+    from bench.engines.precision import find_device
     from bench.speed.augment import load_images  # --help and bad input need no torch
 
-    data = load_images(options.data)[0]
-    plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.common)
-    rows: list[Mapping[str, Any]] = []
-    for model in options.models:
-        for mode in options.modes:
-            print(f"measuring {model}, {mode} …", flush=True)
-            rows.append(
-                in_own_process(measure, model, mode, plan) or {"model": model, "mode": mode, "failed": "failed"}
-            )
+    data, device = load_images(options.data)[0], find_device("auto")
+    hindered = {mode: hindrance(mode, device, asked=mode in options.named) for mode in options.modes}
+    against = tuple(mode for mode in options.modes if mode in EAGER and not hindered[mode])
+    plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.common, against)
+    rows = [row_of(model, mode, plan, hindered[mode]) for model in options.models for mode in options.modes]
     numbers = {
         **describe("step", arguments),
         "plan": {"batch": plan.batch, "threads": plan.threads, "data": data, "rounds": plan.rounds},

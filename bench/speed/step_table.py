@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.speed.timing import spread
+from bench.speed.timing import Spread, spread
 from bench.util.markdown import markdown_table
 
 HEADINGS = (
@@ -18,6 +18,13 @@ HEADINGS = (
     "Share of peak",
     "Memory (GiB)",
 )
+CONTRASTS = ("Model", "Default", "Other mode", "Default (img/s)", "Other (img/s)", "Default / other")
+GOAL = 0.95
+
+
+def ceiling_of(mode: str) -> str:
+    """Return the name of the side that is the ceiling of a mode with which the default one is compared."""
+    return f"ceiling, {mode}"
 
 
 def rates(row: Mapping[str, Any], side: str, batch: int) -> list[float]:
@@ -63,10 +70,50 @@ def described(row: Mapping[str, Any]) -> str:
     return " ".join([*parts, *(["compiled"] if row["compile"] else [])])
 
 
+def contrasts(row: Mapping[str, Any]) -> dict[str, Spread]:
+    """Return by mode how many times as fast the default's ceiling is as that mode's, over the rounds."""
+    default = row.get("seconds", {}).get("ceiling", ())
+    sides = {side: seconds for side, seconds in row.get("seconds", {}).items() if side.startswith(ceiling_of(""))}
+    return {
+        side.removeprefix(ceiling_of("")): spread([b / a for a, b in zip(default, seconds, strict=True)])
+        for side, seconds in sides.items()
+    }
+
+
+def contrast_table(rows: Sequence[Mapping[str, Any]], batch: int) -> str:
+    """Return the default mode of each model beside the others, and how far it is from the fastest; "" without any."""
+    found = {row["model"]: contrasts(row) for row in rows if contrasts(row)}
+    if not found:
+        return ""
+    default = {row["model"]: row for row in rows if row["model"] in found and row["mode"] == "default"}
+    lines = [
+        [model, described(row), mode, *speeds(row, mode, batch), found[model][mode].show(2)]
+        for model, row in default.items()
+        for mode in found[model]
+    ]
+    least = {model: min(ratio.median for ratio in ratios.values()) for model, ratios in found.items()}
+    said = "; ".join(f"{model} {value:.2f}{'' if value >= GOAL else ' (missed)'}" for model, value in least.items())
+    return "\n".join(
+        [
+            "The default beside the other modes, one step on a batch in memory, all in turns in one process:",
+            "",
+            markdown_table(CONTRASTS, lines, range(3, len(CONTRASTS))),
+            "",
+            f"The default against the fastest other mode, of which {GOAL:.2f} is the goal: {said}.",
+        ]
+    )
+
+
+def speeds(row: Mapping[str, Any], mode: str, batch: int) -> list[str]:
+    """Return the median images a second of the default's ceiling and of another mode's."""
+    return [median(rates(row, side, batch)) for side in ("ceiling", ceiling_of(mode))]
+
+
 def step_table(numbers: Mapping[str, Any]) -> str:
     """Return the measurement as a Markdown table with the machine and what the columns mean."""
     plan, machine = numbers["plan"], numbers["environment"]
     rows = [cells(row, plan["batch"]) for row in numbers["rows"]]
+    compared = contrast_table(numbers["rows"], plan["batch"])
     return "\n".join(
         [
             f"Machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB; torch"
@@ -81,5 +128,6 @@ def step_table(numbers: Mapping[str, Any]) -> str:
             " at each step, with the recipe's label smoothing, MixUp and clipping. GFLOP/s: ours, 3 forward passes an"
             " image and 2 FLOP a MAC; peak: a product of two 2048×2048 matrices in the same precision. Memory: the"
             " most the process took, all sides together.",
+            *(["", compared] if compared else []),
         ]
     )

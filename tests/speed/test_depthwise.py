@@ -13,7 +13,12 @@ from bench.speed import __main__ as speed
 from bench.speed import depthwise
 from bench.speed.depthwise import CASES, Case, is_kept
 from bench.speed.depthwise_table import verdict
+from bench.speed.kinds import describe_host, folder_name, kind_of
 from bench.util.cli import OK, run_command
+
+
+def kind_here() -> str:
+    return folder_name(kind_of(describe_host()))
 
 
 def test_the_cases_are_of_both_kinds() -> None:
@@ -35,7 +40,7 @@ def test_the_command_writes_its_numbers_and_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(depthwise, "CASES", (Case(4, 6, 3), Case(4, 6, 3, 2)))
-    before, file = torch.get_num_threads(), tmp_path / "kind" / "depthwise.json"
+    before, file = torch.get_num_threads(), tmp_path / kind_here() / "depthwise.json"
     file.parent.mkdir()
     try:
         words = ["depthwise", "--batch", "2", "--threads", "1", "--rounds", "3", "--json", str(file)]

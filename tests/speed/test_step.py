@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
+from bench.engines.precision import find_row
 from bench.speed import __main__ as speed
 from bench.speed import sides, step
 from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Alternation, Measured, window_steps
 from bench.speed.isolated import in_own_process
+from bench.speed.kinds import describe_host, folder_name, kind_of
+from bench.speed.modes import EAGER, MODES, expand, hindrance
 from bench.speed.sides import AGAIN_WARM
-from bench.speed.step import MODES
 from bench.speed.step_table import step_table
 from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
+from tests.engines.cpus import AVX2, CPU, EPYC_ZEN5, SAPPHIRE_RAPIDS, replace_cpu
 
 
 @pytest.mark.parametrize(
@@ -131,7 +134,7 @@ def test_a_process_of_its_own_returns_or_fails(capfd: pytest.CaptureFixture[str]
 
 def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     """Every side, in the default mode and in one that is named; then the report of the numbers."""
-    file = tmp_path / "kind" / "a_step.json"
+    file = tmp_path / folder_name(kind_of(describe_host())) / "a_step.json"
     file.parent.mkdir()
     words = ["--modes", "default", "fp32", "--common", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
     command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, "--data", "shapes100"]
@@ -146,10 +149,10 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(file.read_text())
-    assert [row["precision"] for row in found["rows"]] == ["amp_bf16", "fp32"]
-    for row in found["rows"]:
+    assert [row["precision"] for row in found["rows"]] == [find_row("cpu").precision, "fp32"]
+    for row, others in zip(found["rows"], (["ceiling, fp32"], []), strict=True):
         assert {side: len(seconds) for side, seconds in row["seconds"].items()} == dict.fromkeys(
-            ("ours", "ceiling", "common"), 2
+            ("ours", "ceiling", "common", *others), 2
         )
         assert row["peak_gflops"] > 1
     out = tmp_path / "speed.md"
@@ -158,10 +161,57 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     assert found["command"] in out.read_text()
 
 
+NATIVE = ["fp32", "fp32-cl", "bf16", "bf16-cl"]
+
+
+@pytest.mark.parametrize(
+    ("cpu", "native"), [(EPYC_ZEN5, NATIVE), (SAPPHIRE_RAPIDS, NATIVE), (AVX2, NATIVE[:2])], ids=str
+)
+def test_all_modes_are_those_that_are_native(cpu: CPU, native: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_cpu(monkeypatch, cpu)
+    modes = expand(["all"])
+    assert modes == ["default", *EAGER]
+    assert [mode for mode in modes if not hindrance(mode, "cpu", asked=False)] == ["default", *native]
+    # What is only emulated is measured where it is asked for; what cannot be computed is not.
+    assert [mode for mode in modes if not hindrance(mode, "cpu", asked=True)] == ["default", *NATIVE]
+    assert expand(["bf16", "all", "fp32-compiled"]) == ["bf16", *(m for m in modes if m != "bf16"), "fp32-compiled"]
+
+
+def test_what_is_emulated_is_a_row_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace_cpu(monkeypatch, AVX2)
+    plans: list[step.Plan] = []
+
+    def measured(function: object, model: str, mode: str, plan: step.Plan) -> dict[str, Any]:
+        plans.append(plan)
+        return {**numbers()["rows"][0], "model": model, "mode": mode}
+
+    monkeypatch.setattr(step, "in_own_process", measured)
+    monkeypatch.setattr("bench.speed.augment.load_images", lambda name: ("few", None))
+    assert run_command(speed.main, ["step", "resnet_20", "--modes", "all", "--json", str(tmp_path / "x.json")]) == 0
+    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert [row["mode"] for row in rows if not row.get("failed")] == ["default", "fp32", "fp32-cl"]
+    assert {plan.against for plan in plans} == {("fp32", "fp32-cl")}
+    assert "| resnet_20 | bf16-cl | emulated here: not measured | — |" in capsys.readouterr().out
+
+
+def test_the_default_is_set_against_every_other_mode() -> None:
+    row = numbers()["rows"][0]
+    seconds = {"ceiling, fp32": [1.8, 3.6, 1.0], "ceiling, bf16": [0.81, 1.62, 0.45]}
+    fast = {**row, "mode": "default", "seconds": {**row["seconds"], **seconds}}
+    good = {**fast, "model": "resnet_32", "seconds": {**row["seconds"], "ceiling, fp32": [1.8, 3.6, 1.0]}}
+    table = step_table({**numbers(), "rows": [fast, good, row]})
+    assert "| resnet_20 | amp_bf16 channels-last | fp32 | 1,111 | 556 | 2.00 [2.00 … 2.00] |" in table
+    assert "| resnet_20 | amp_bf16 channels-last | bf16 | 1,111 | 1,235 | 0.90 [0.90 … 0.90] |" in table
+    assert "of which 0.95 is the goal: resnet_20 0.90 (missed); resnet_32 2.00." in table
+    assert "The default beside" not in step_table(numbers())
+
+
 def test_modes_are_named_after_what_they_are() -> None:
     assert MODES["default"] is None
     for name, mode in MODES.items():
         if mode is not None:
             parts = name.split("-")
-            assert {"fp32": "fp32", "bf16": "amp_bf16"}[parts[0]] == mode.precision
+            assert {"fp32": "fp32", "bf16": "amp_bf16", "fp16": "amp_fp16"}[parts[0]] == mode.precision
             assert ("cl" in parts, "compiled" in parts) == (mode.channels_last, mode.compiled)
