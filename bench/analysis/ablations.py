@@ -86,9 +86,9 @@ class Ablation:
 
 
 def ablation_names(folder: Path = ABLATIONS) -> dict[str, Path]:
-    """Return the ablations of a folder by name; raise BadInput where there is no such folder."""
+    """Return the ablations of a folder by name; raise BadInput for a missing folder."""
     if folder != ABLATIONS and not folder.is_dir():
-        raise BadInput(f"--ablations {folder}: there is no such folder")
+        raise BadInput(f"--ablations {folder}: folder does not exist")
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

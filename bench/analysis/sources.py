@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_source(arguments: argparse.Namespace) -> Source:
-    """Return what the flags name; raise BadInput when there is no such folder or no finished run in it."""
+    """Return what the flags name; raise BadInput for a missing folder or one without finished runs."""
     if arguments.wandb:
         from bench.analysis.wandb_source import read_project  # imported here: it needs wandb and a network
 
@@ -73,13 +73,13 @@ def load_source(arguments: argparse.Namespace) -> Source:
 def make_source(records: Sequence[RunRecord], where: str, experiment: str | None = None) -> Source:
     """Return the records as run groups and what is left out; raise BadInput when nothing remains to be shown."""
     if not records:
-        raise BadInput(f"{where}: there is no run in it; {START}")
+        raise BadInput(f"{where}: no runs found; {START}")
     chosen = [record for record in records if experiment in (None, record.path.parent.name)]
     if not chosen:
         raise unknown("experiment", str(experiment), {record.path.parent.name for record in records})
     finished = [record for record in chosen if record.finished]
     if not finished:
-        raise BadInput(f"{where}: none of its {len(chosen)} runs has finished; start one again and it goes on")
+        raise BadInput(f"{where}: none of its {len(chosen)} runs has finished; start one again to resume it")
     exact = [record for record in finished if counts_agree(record)]
     run_groups, repeated = group_runs(exact)
     return Source(
@@ -103,7 +103,7 @@ def noise_line(experiment: str, content: Mapping[str, Any]) -> Phrase:
     """Return a noise floor in words; raise BadInput when it holds no relative differences."""
     differences = content.get("relative_difference")
     if not isinstance(differences, Mapping) or not all(isinstance(v, float | int) for v in differences.values()):
-        raise BadInput(f"{experiment}/noise_floor.json: key 'relative_difference': numbers by quantity are expected")
+        raise BadInput(f"{experiment}/noise_floor.json: key 'relative_difference': must map quantities to numbers")
     parts = tuple(
         Phrase(QUANTITIES[key], (f"{100 * value:.1f} %",)) for key, value in differences.items() if key in QUANTITIES
     )

@@ -20,7 +20,7 @@ CONFIDENCE, ALPHA, POWER = 0.95, 0.05, 0.80
 MIN_BOOTSTRAP, RESAMPLES = 5, 10_000
 # A noncentral t shifted this far exceeds any threshold for certain.
 FAR = 1000.0
-# No one trains more seeds than this to settle a question.
+# Nobody trains more seeds than this to answer a question.
 MAX_SEEDS = 10_000
 ONE_RUN = "one run (n = 1): no interval"
 FEW_RUNS = f"fewer than {MIN_BOOTSTRAP} runs: no bootstrap interval"
@@ -64,7 +64,7 @@ def as_sample(values: Sequence[float]) -> NDArray[np.float64]:
     """Return a sample as an array; raise ValueError when it is empty, not flat or not finite."""
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0:
-        raise ValueError(f"a flat sample of at least one number is needed, not one of shape {sample.shape}")
+        raise ValueError(f"a sample must be one-dimensional and not empty, not of shape {sample.shape}")
     if not np.isfinite(sample).all():
         raise ValueError(f"a sample must be finite: {values!r}")
     return sample

@@ -49,9 +49,9 @@ class OnlineRecord(RunRecord):
 
 
 def read_project(project: str) -> list[RunRecord]:
-    """Return the runs of ENTITY/PROJECT; raise BadInput when it is not so named or cannot be reached."""
+    """Return the runs of ENTITY/PROJECT; raise BadInput when the name is malformed or the project cannot be read."""
     if project.count("/") != 1 or not all(project.split("/")):
-        raise BadInput(f"--wandb '{project}' is not of the form ENTITY/PROJECT")
+        raise BadInput(f"--wandb '{project}' must have the form ENTITY/PROJECT")
     import wandb  # imported here: it takes long, and only this needs it
 
     try:

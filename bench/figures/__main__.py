@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for a figure that there is not."""
+    """Return the arguments; raise BadInput for an unknown figure."""
     arguments = build_parser().parse_args(words)
     for name in arguments.names:
         if name not in FIGURES:

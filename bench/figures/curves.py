@@ -79,7 +79,7 @@ def single_curves(run_groups: Sequence[RunGroup]) -> Drawings:
         stem = f"training_curves_{file_name(run_group.label)}"
         names[stem] += 1
         name = stem if names[stem] == 1 else f"{stem}_{names[stem]}"
-        drawings.append((name, draw_condition(run_group)))
+        drawings.append((name, draw_run_group(run_group)))
     return drawings
 
 
@@ -89,7 +89,7 @@ def by_technique(run_groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
     return {name: [c for c in run_groups if technique_of(c) == name] for name in order}
 
 
-def draw_condition(run_group: RunGroup) -> Figure:
+def draw_run_group(run_group: RunGroup) -> Figure:
     """Draw one run group: loss and top-1, each on training and evaluation images."""
     figure = style.new_figure()
     axes = figure.subplots(1, len(MEASURES), squeeze=False)[0]

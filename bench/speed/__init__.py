@@ -1,1 +1,1 @@
-"""Measurements of speed, always as ratios within one process, the sides taking turns."""
+"""Speed measurements: always ratios within one process, with the variants measured in turns."""

@@ -10,9 +10,9 @@ from bench.util.cli import Command, make_group_parser, run_command, run_group
 # Imported only when asked for.
 COMMANDS: dict[str, Command] = {
     "augment": Command(
-        "bench.speed.augment", "the augmentation beside torchvision's", "bench.speed.command:augment_parser"
+        "bench.speed.augment", "the augmentation against torchvision's", "bench.speed.command:augment_parser"
     ),
-    "step": Command("bench.speed.step", "a training step beside its ceiling"),
+    "step": Command("bench.speed.step", "a training step against its ceiling"),
     "scaling": Command("bench.speed.scaling", "processes × threads at the same global batch"),
     "depthwise": Command(
         "bench.speed.depthwise", "depthwise convolutions by precision", "bench.speed.command:depthwise_parser"
@@ -33,6 +33,6 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # As a training has it, whose steps are measured.
+    # As in the training runs that are measured.
     keep_freed_memory()
     sys.exit(run_command(main))

@@ -1,4 +1,4 @@
-"""Measure the augmentation beside torchvision's per-image pipeline: images a second on a thread, an epoch's data."""
+"""Compare the augmentation with torchvision's per-image pipeline: images/s on one thread, seconds of an epoch."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from bench.util.errors import BadInput
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
-MANY = 6144  # images a turn of ours: eight chunks
+MANY = 6144  # images per turn of ours: eight chunks
 
 
 def load_images(name: str | None) -> tuple[str, Tensor]:
@@ -73,7 +73,7 @@ def run_alone(images: Tensor, batches: Sequence[Tensor]) -> None:
 
 
 def compare(images: Tensor, batch_size: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Return images a second on one thread of torchvision's pipeline and of ours, taking turns, and their ratios."""
+    """Return images/s of torchvision's pipeline and of ours on one thread, measured in turns, and their ratios."""
     order = keyed_permutation(0, 0, len(images))
     batches = order[:MANY].split(batch_size)
     sample = images.index_select(0, order[:batch_size])
@@ -88,7 +88,7 @@ def compare(images: Tensor, batch_size: int, rounds: int) -> dict[str, dict[str,
 
 
 def _rates(mine: Times, count: int, theirs: Times, their_count: int) -> dict[str, Any]:
-    """Return images a second and the ratio to torchvision's, by both clocks, with every round's value."""
+    """Return images/s and the ratio to torchvision's, by both clocks, with every round's value."""
     result: dict[str, Any] = {}
     for clock in ("wall", "processor"):
         rates = [count / seconds for seconds in getattr(mine, clock)]
@@ -98,7 +98,7 @@ def _rates(mine: Times, count: int, theirs: Times, their_count: int) -> dict[str
 
 
 def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) -> dict[str, dict[str, Any]]:
-    """Return the seconds that the data of one epoch take by themselves, on one thread and on several, taking turns.
+    """Return the seconds that the data of one epoch alone take, on one thread and on several, measured in turns.
 
     Several threads share the epoch's batches as several workers would: each augments its own on one core.
     """

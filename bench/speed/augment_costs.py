@@ -1,4 +1,4 @@
-"""What each operation and each step of the augmentation costs, and the least that the memory traffic allows."""
+"""The cost of each operation and step of the augmentation, and the lower bound set by memory traffic."""
 
 from collections.abc import Sequence
 
@@ -60,7 +60,7 @@ def _everything(images: Tensor, chosen: Tensor, batch_size: int, augmentation: A
 
 
 def step_costs(images: Tensor, order: Tensor, batch_size: int, augmentation: Augmentation) -> dict[str, float]:
-    """Return microseconds an image of the steps of a pipeline, on one chunk of a data set, and of the least there is.
+    """Return microseconds an image of the steps of a pipeline, on one chunk of a data set, and the lower bound.
 
     `starting` is what a chunk costs beyond its images (microseconds a chunk): starting each of the computations.
     """

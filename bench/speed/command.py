@@ -1,4 +1,4 @@
-"""What the measuring commands share: checked numbers and models, and where their figures go."""
+"""Shared by the measuring commands: arguments, their validation, and output."""
 
 import argparse
 import json
@@ -29,10 +29,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def augment_parser() -> argparse.ArgumentParser:
     """Return the parser of `bench.speed augment`, whose module needs torch."""
     example = "python -m bench.speed augment --rounds 41 --json augment.json"
-    parser = make_parser("bench.speed augment", "Measure the augmentation beside torchvision's.", example)
+    parser = make_parser("bench.speed augment", "Compare the augmentation with torchvision's.", example)
     parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
-    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each side (21)")
+    parser.add_argument("--rounds", type=int, default=21, metavar="N", help="turns of each variant (21)")
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads of the epoch of data alone (2)")
     add_json(parser)
     return parser
@@ -41,7 +41,7 @@ def augment_parser() -> argparse.ArgumentParser:
 def depthwise_parser() -> argparse.ArgumentParser:
     """Return the parser of `bench.speed depthwise`, whose module needs torch."""
     example = "python -m bench.speed depthwise --batch 128 --json depthwise.json"
-    parser = make_parser("bench.speed depthwise", "Measure depthwise convolutions in float32 beside bfloat16.", example)
+    parser = make_parser("bench.speed depthwise", "Compare depthwise convolutions in float32 and bfloat16.", example)
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="maps in a batch (128)")
     parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="turns of each type (7)")
@@ -50,7 +50,7 @@ def depthwise_parser() -> argparse.ArgumentParser:
 
 
 def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
-    """Replace 'all' by every model; raise BadInput for an unknown one, a number outside (0, most], no folder."""
+    """Replace 'all' by every model; raise BadInput for an unknown one, a number outside (0, most], a missing folder."""
     if hasattr(options, "models"):
         options.models = list(MODELS) if options.models == ["all"] else options.models
         for model in options.models:
@@ -58,15 +58,15 @@ def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
                 raise unknown("model", model, MODELS)
     for flag, limit in most.items():
         if not 0 < getattr(options, flag) <= limit:
-            raise BadInput(f"--{flag} {getattr(options, flag)}: allowed are numbers above 0 up to {limit}")
+            raise BadInput(f"--{flag} {getattr(options, flag)}: must be above 0 and at most {limit}")
     if options.save and not folder_name(options.save):
-        raise BadInput(f"--save {options.save!r}: a name has letters or digits")
+        raise BadInput(f"--save {options.save!r}: a name needs letters or digits")
     if options.json and not options.json.parent.is_dir():
-        raise BadInput(f"--json {options.json}: there is no folder '{options.json.parent}'")
+        raise BadInput(f"--json {options.json}: folder '{options.json.parent}' does not exist")
 
 
 def describe(measurement: str, arguments: Sequence[str]) -> dict[str, Any]:
-    """Return what every measurement's numbers begin with: its name, its command and the machine."""
+    """Return the header of every measurement's numbers: its name, command and machine."""
     command = shlex.join(["python", "-m", "bench.speed", measurement, *arguments])
     return {"measurement": measurement, "command": command, "environment": describe_host()}
 

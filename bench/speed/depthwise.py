@@ -1,4 +1,4 @@
-"""Measure depthwise convolutions in float32 beside bfloat16, forward and backward, in turns.
+"""Compare depthwise convolutions in float32 and bfloat16, forward and backward, in turns.
 
     python -m bench.speed depthwise --json depthwise.json
 
@@ -48,7 +48,7 @@ def step_of(case: Case, batch: int, dtype: torch.dtype) -> Callable[[], None]:
     weight = torch.randn(case.channels, 1, case.kernel, case.kernel, requires_grad=True)
 
     def step() -> None:
-        """Convolve and go backward once."""
+        """Run forward and backward once."""
         maps = convolve(images.to(dtype), weight.to(dtype), case)
         maps.backward(torch.ones_like(maps))
 

@@ -1,4 +1,4 @@
-"""Call a function in a process of its own: a fork of one that has imported everything, so that nothing is left over."""
+"""Call a function in its own process, forked after all imports, so that no state is left behind."""
 
 import multiprocessing
 import traceback

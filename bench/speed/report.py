@@ -3,7 +3,7 @@
     python -m bench.speed report --out reports/speed.md
 
 `reports/speed/<kind>/<name>.json` are the numbers that a measurement's `--save NAME` has kept. `notes.md` there, and in
-a kind's folder, are words to put first.
+a kind's folder, go first.
 """
 
 import argparse
@@ -36,7 +36,7 @@ EXAMPLE = "python -m bench.speed report --out reports/speed.md"
 
 
 def read_numbers(path: Path) -> Numbers:
-    """Return the numbers of a measurement; raise BadInput that names the file when they are none or another kind's."""
+    """Return the numbers of a measurement; raise BadInput if invalid or of another kind of machine."""
     try:
         numbers = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -46,7 +46,7 @@ def read_numbers(path: Path) -> Numbers:
         raise unknown(f"measurement in {path}", str(name), TABLES)
     folder = folder_name(kind_of(numbers["environment"]))
     if "extension" in numbers["environment"] and path.parent.name != folder:
-        raise BadInput(f"{path}: it was measured on another kind of machine; its folder is '{folder}'")
+        raise BadInput(f"{path}: it was measured on another kind of machine and belongs in the folder '{folder}'")
     return numbers
 
 

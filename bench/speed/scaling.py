@@ -81,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for what there is not."""
+    """Return the arguments; raise BadInput for invalid ones."""
     options = build_parser().parse_args(arguments)
     check(options, {"batch": 65536, "steps": 10**6, "rounds": 1000})
     return options

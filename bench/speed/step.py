@@ -1,11 +1,11 @@
-"""Measure a training step through the suite beside its ceiling and beside the loop most repositories ship.
+"""Compare a training step of the suite with its ceiling and with the loop that most repositories ship.
 
-    python -m bench.speed step resnet_20 convnext_tiny --modes fp32 bf16-cl --common --json step.json
+    python -m bench.speed step resnet_20 convnext_tiny --modes fp32 bf16-cl --baseline --json step.json
 
 In one process, in turns: (a) the ceiling: forward, loss, backward and update on one batch in memory; (b) ours: the same
 network through `bench.train`'s own path (data, augmentation, algorithms, callbacks and W&B of the model's YAML); (c)
-with --common the loop that most repositories ship; and products of two square matrices, the machine's peak. The ceiling
-of the default mode also takes turns with those of the other modes that are asked for. What warms up is thrown away;
+with --baseline the loop that most repositories ship; and products of two square matrices, the machine's peak. The
+ceiling of the default mode also takes turns with those of the other modes asked for. Warm-up steps are discarded;
 medians over rounds with quartiles.
 
     python -m bench.speed step resnet_20 convnext_tiny ghost_resnet_20 --modes all --save modes
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     import torch
 
     from bench.data.datasets import Dataset
-    from bench.speed.sides import Side
+    from bench.speed.variants import Variant
 
-EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --common --save resnet_20"
+EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --baseline --save resnet_20"
 MEANING = f"{ALL}: the default and every eager mode that is native here"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to measure: batch size, threads, data set, rounds, seconds of a window, with the common loop or without.
+    """How to measure: batch size, threads, data set, rounds, seconds of a window, with or without the baseline loop.
 
     The ceiling of the default mode takes turns with those of the modes `against`.
     """
@@ -51,7 +51,7 @@ class Plan:
     data: str
     rounds: int
     seconds: float
-    common: bool
+    baseline: bool
     against: tuple[str, ...] = ()
 
     def words(self, mode: str) -> list[str]:
@@ -62,20 +62,20 @@ class Plan:
 
 
 def measure(model: str, mode: str, plan: Plan) -> dict[str, Any]:
-    """Return the seconds of every round of each side of one network in one mode, or why it failed, as a row.
+    """Return the seconds of every round of each variant of one network in one mode, or why it failed, as a row.
 
-    It is for a process of its own.
+    To be called in its own process.
     """
-    from bench.speed.sides import DoesNotCompile
+    from bench.speed.variants import DoesNotCompile
 
     try:
-        return measure_sides(model, mode, plan)
+        return measure_variants(model, mode, plan)
     except DoesNotCompile:
         return {"model": model, "mode": mode, "failed": "does not compile"}
 
 
-def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
-    """Return the seconds of every round of each side."""
+def measure_variants(model: str, mode: str, plan: Plan) -> dict[str, Any]:
+    """Return the seconds of every round of each variant."""
     import torch
 
     from bench.data.datasets import load_dataset
@@ -84,28 +84,28 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
     from bench.engines.machine import find_machine
     from bench.engines.precision import decide, find_device
     from bench.records import RunWriter, run_directory
-    from bench.speed import sides
+    from bench.speed import variants
     from bench.speed.alternation import Alternation, Measured
-    from bench.speed.common import common_loop
+    from bench.speed.baseline import baseline_loop
 
     with tempfile.TemporaryDirectory() as folder:
         spec = load_spec(YAMLS / f"{model}.yaml", [*plan.words(mode), f"runs={folder}"])
         precision = decide(spec.precision, find_device(spec.device)).precision
         device, dataset = find_machine(spec, precision).torch_device, load_dataset(plan.data)
         others = {
-            "ceiling": sides.ceiling(spec, dataset, device, precision, compiled=spec.compile),
+            "ceiling": variants.ceiling(spec, dataset, device, precision, compiled=spec.compile),
             **(ceilings(model, plan, dataset, device) if mode == DECLARED else {}),
-            **({"common": common_loop(spec, dataset, device)} if plan.common else {}),
-            "peak": sides.peak(precision, device),
+            **({"baseline": baseline_loop(spec, dataset, device)} if plan.baseline else {}),
+            "peak": variants.peak(precision, device),
         }
-        watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=sides.wait_for(device))
+        watcher = Alternation(others, rounds=plan.rounds, target=plan.seconds, wait=variants.wait_for(device))
         try:
             environment, clock = describe_environment(), start_clock(time.time(), time.time())
             writer = RunWriter(run_directory(spec))
             fit(spec, dataset, writer, environment, clock, StopSignals(), [watcher], show_progress=False)
         except Measured:
             pass
-    peaks = [sides.gflops_of_peak(seconds, watcher.steps) for seconds in watcher.seconds.pop("peak")]
+    peaks = [variants.gflops_of_peak(seconds, watcher.steps) for seconds in watcher.seconds.pop("peak")]
     on_gpu = device.type == "cuda"
     return {
         "model": model,
@@ -117,16 +117,16 @@ def measure_sides(model: str, mode: str, plan: Plan) -> dict[str, Any]:
         "seconds": watcher.seconds,
         "peak_gflops": max(peaks),
         "macs": forward_macs(spec),
-        # Of the process with all sides in it.
+        # Of the whole process, with all variants.
         "memory_bytes": torch.cuda.max_memory_allocated()
         if on_gpu
         else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
-def ceilings(model: str, plan: Plan, dataset: "Dataset", device: "torch.device") -> dict[str, "Side"]:
+def ceilings(model: str, plan: Plan, dataset: "Dataset", device: "torch.device") -> dict[str, "Variant"]:
     """Return the ceilings of a model in the modes that its default mode is compared with."""
-    from bench.speed.sides import ceiling
+    from bench.speed.variants import ceiling
 
     found = {}
     for mode in plan.against:
@@ -137,21 +137,21 @@ def ceilings(model: str, plan: Plan, dataset: "Dataset", device: "torch.device")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = make_parser("bench.speed step", "Measure a training step beside its ceiling.", EXAMPLE)
+    parser = make_parser("bench.speed step", "Compare a training step with its ceiling.", EXAMPLE)
     add_models(parser)
     parser.add_argument("--modes", nargs="+", default=[DECLARED], metavar="MODE", help=f"{', '.join(MODES)}; {MEANING}")
     parser.add_argument("--batch", type=int, default=128, metavar="N", help="batch size (128)")
     parser.add_argument("--threads", type=int, default=usable_cores(), metavar="N", help="threads (all cores)")
     parser.add_argument("--data", metavar="NAME", help="data set (cifar100 if it is there, else shapes100)")
-    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="turns of each side (9)")
+    parser.add_argument("--rounds", type=int, default=9, metavar="N", help="turns of each variant (9)")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of a turn (1)")
-    parser.add_argument("--common", action="store_true", help="also the loop that most repositories ship")
+    parser.add_argument("--baseline", action="store_true", help="also the loop that most repositories ship")
     add_json(parser)
     return parser
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for models, modes and numbers that there are not."""
+    """Return the arguments; raise BadInput for unknown models and modes and invalid numbers."""
     options = build_parser().parse_args(arguments)
     options.named, options.modes = set(options.modes), expand(options.modes)
     check(options, {"batch": 4096, "threads": 1024, "rounds": 1000, "seconds": 60})
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
     data, device = load_images(options.data)[0], find_device("auto")
     hindered = {mode: hindrance(mode, device, asked=mode in options.named) for mode in options.modes}
     against = tuple(mode for mode in options.modes if mode in EAGER and not hindered[mode])
-    plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.common, against)
+    plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.baseline, against)
     rows = [row_of(model, mode, plan, hindered[mode]) for model in options.models for mode in options.modes]
     numbers = {
         **describe("step", arguments),

@@ -12,8 +12,8 @@ HEADINGS = (
     "Ceiling (img/s)",
     "Ours (img/s)",
     "Ours / ceiling",
-    "Common (img/s)",
-    "Ours / common",
+    "Baseline (img/s)",
+    "Ours / baseline",
     "GFLOP/s",
     "Share of peak",
     "Memory (GiB)",
@@ -23,13 +23,13 @@ GOAL = 0.95
 
 
 def ceiling_of(mode: str) -> str:
-    """Return the name of the side that is the ceiling of a mode with which the default one is compared."""
+    """Return the name of the variant that is the ceiling of a mode with which the default one is compared."""
     return f"ceiling, {mode}"
 
 
-def rates(row: Mapping[str, Any], side: str, batch: int) -> list[float]:
-    """Return images a second of every round of a side, none if it was not measured."""
-    return [row["steps_a_round"] * batch / seconds for seconds in row["seconds"].get(side, ())]
+def rates(row: Mapping[str, Any], variant: str, batch: int) -> list[float]:
+    """Return images a second of every round of a variant, none if it was not measured."""
+    return [row["steps_a_round"] * batch / seconds for seconds in row["seconds"].get(variant, ())]
 
 
 def over(ours: Sequence[float], others: Sequence[float]) -> str:
@@ -48,7 +48,7 @@ def cells(row: Mapping[str, Any], batch: int) -> list[str]:
     """Return a row's cells; achieved GFLOP/s are ours: 3 forward passes an image, 2 FLOP a MAC."""
     if row.get("failed"):
         return [row["model"], row["mode"], row["failed"], *["—"] * (len(HEADINGS) - 3)]
-    ceiling, ours, common = (rates(row, side, batch) for side in ("ceiling", "ours", "common"))
+    ceiling, ours, baseline = (rates(row, variant, batch) for variant in ("ceiling", "ours", "baseline"))
     gflops = spread(ours).median * 6 * row["macs"] / 1e9
     return [
         row["model"],
@@ -56,8 +56,8 @@ def cells(row: Mapping[str, Any], batch: int) -> list[str]:
         median(ceiling),
         median(ours),
         over(ours, ceiling),
-        median(common),
-        over(ours, common),
+        median(baseline),
+        over(ours, baseline),
         f"{gflops:,.0f}",
         f"{100 * gflops / row['peak_gflops']:.0f} % of {row['peak_gflops']:,.0f}",
         f"{row['memory_bytes'] / 2**30:.1f}",
@@ -73,10 +73,12 @@ def described(row: Mapping[str, Any]) -> str:
 def contrasts(row: Mapping[str, Any]) -> dict[str, Spread]:
     """Return by mode how many times as fast the default's ceiling is as that mode's, over the rounds."""
     default = row.get("seconds", {}).get("ceiling", ())
-    sides = {side: seconds for side, seconds in row.get("seconds", {}).items() if side.startswith(ceiling_of(""))}
+    variants = {
+        variant: seconds for variant, seconds in row.get("seconds", {}).items() if variant.startswith(ceiling_of(""))
+    }
     return {
-        side.removeprefix(ceiling_of("")): spread([b / a for a, b in zip(default, seconds, strict=True)])
-        for side, seconds in sides.items()
+        variant.removeprefix(ceiling_of("")): spread([b / a for a, b in zip(default, seconds, strict=True)])
+        for variant, seconds in variants.items()
     }
 
 
@@ -106,7 +108,7 @@ def contrast_table(rows: Sequence[Mapping[str, Any]], batch: int) -> str:
 
 def speeds(row: Mapping[str, Any], mode: str, batch: int) -> list[str]:
     """Return the median images a second of the default's ceiling and of another mode's."""
-    return [median(rates(row, side, batch)) for side in ("ceiling", ceiling_of(mode))]
+    return [median(rates(row, variant, batch)) for variant in ("ceiling", ceiling_of(mode))]
 
 
 def step_table(numbers: Mapping[str, Any]) -> str:
@@ -124,10 +126,10 @@ def step_table(numbers: Mapping[str, Any]) -> str:
             markdown_table(HEADINGS, rows, range(2, len(HEADINGS))),
             "",
             "Ceiling: forward, loss, backward, update on one batch in memory. Ours: `bench.train`'s own path with the"
-            " model's recipe. Common: float32 NCHW, torchvision on PIL images in a DataLoader of 2 workers, `.item()`"
+            " model's recipe. Baseline: float32 NCHW, torchvision on PIL images in a DataLoader of 2 workers, `.item()`"
             " at each step, with the recipe's label smoothing, MixUp and clipping. GFLOP/s: ours, 3 forward passes an"
             " image and 2 FLOP a MAC; peak: a product of two 2048×2048 matrices in the same precision. Memory: the"
-            " most the process took, all sides together.",
+            " most the process took, all variants together.",
             *(["", compared] if compared else []),
         ]
     )

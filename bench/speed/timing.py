@@ -1,4 +1,4 @@
-"""Time rival pieces of work in turns (A B A B …), so that a machine's moods fall on all of them alike."""
+"""Time several workloads in turns (A B A B …), so that the machine's noise affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds that each round took: by the clock on the wall, and of this process's processor time."""
+    """Seconds of each round: wall-clock time, and this process's CPU time."""
 
     wall: list[float]
     processor: list[float]
@@ -26,7 +26,7 @@ class Spread:
     upper: float
 
     def show(self, digits: int) -> str:
-        """Return the median and the quartiles, with so many digits after the point."""
+        """Return the median and the quartiles, with `digits` decimals."""
         return f"{self.median:,.{digits}f} [{self.lower:,.{digits}f} … {self.upper:,.{digits}f}]"
 
 
@@ -37,7 +37,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def take_turns(works: Mapping[str, Work], rounds: int) -> dict[str, Times]:
-    """Return the times of each piece of work over a number of rounds, after one that is thrown away."""
+    """Return the times of each workload over a number of rounds, after a discarded warm-up round."""
     times = {name: Times([], []) for name in works}
     for turn in range(rounds + 1):
         for name, work in works.items():
@@ -50,5 +50,5 @@ def take_turns(works: Mapping[str, Work], rounds: int) -> dict[str, Times]:
 
 
 def best_of(work: Work, rounds: int = 15) -> float:
-    """Return the lower quartile of a work's seconds of processor time: what it costs when little else interferes."""
+    """Return the lower quartile of a workload's CPU seconds: its cost with little interference."""
     return spread(take_turns({"": work}, rounds)[""].processor).lower

@@ -47,13 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each table instead of printing")
     parser.add_argument("--allow-mixed", action="store_true", help="rank rows of different steps, batch, data together")
     parser.add_argument("--paired", action="store_true", help="pair the arms of an ablation by seed")
-    parser.add_argument("--best", action="store_true", help="show the best epoch too: a diagnostic, no result")
+    parser.add_argument("--best", action="store_true", help="show the best epoch too (a diagnostic, not a result)")
     parser.add_argument("--wide", action="store_true", help="show the columns that do not fit into a paper")
     return parser
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """Return the arguments; raise BadInput for a table that there is not."""
+    """Return the arguments; raise BadInput for an unknown table."""
     arguments = build_parser().parse_args(words)
     known = all_tables(arguments.ablations)
     for name in arguments.names:
@@ -63,7 +63,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
-    """Return the tables that were asked for, each with the lines on what it leaves out."""
+    """Return the requested tables, each with notes on what it leaves out."""
     options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
     known = all_tables(arguments.ablations)
     tables = [known[name](source.run_groups, options) for name in arguments.names or known]
@@ -79,7 +79,7 @@ def has_times(table: Table) -> bool:
 
 
 def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:
-    """Return all tables as one text; HTML is one page, CSV tables are parted by a line with their name."""
+    """Return all tables as one text; HTML is one page, CSV tables are separated by a line with their name."""
     if arguments.format == "html":
         return render_html([make_page(table, arguments.lang, wide=arguments.wide) for table in tables])
     texts = [FORMATS[arguments.format](table, arguments) for table in tables]

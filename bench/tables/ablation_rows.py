@@ -1,4 +1,4 @@
-"""What all ablation tables are made of: the rows of bases and arms, the footnotes, and the lines below."""
+"""Shared by all ablation tables: the rows of bases and arms, the footnotes, and the lines below."""
 
 from collections.abc import Collection, Sequence
 
@@ -17,8 +17,8 @@ ADJUSTED = Phrase(
 PAIRED = Phrase(
     "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm."
 )
-SETTLE = Phrase(
-    "Seeds to settle: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen."
+SEEDS_NEEDED = Phrase(
+    "Seeds needed: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen."
 )
 
 
@@ -69,6 +69,8 @@ def ablation_table(ablation: Ablation, blocks: Sequence[Block], options: m.Optio
     shown = columns_shown(COLUMNS, options)
     method = PAIRED if options.paired else ADJUSTED
     below = (
-        (method, SETTLE, HEADLINE, CONVENTIONS) if blocks else (Phrase("No finished run of an arm of this ablation."),)
+        (method, SEEDS_NEEDED, HEADLINE, CONVENTIONS)
+        if blocks
+        else (Phrase("No finished run of an arm of this ablation."),)
     )
     return Table(ablation.name, Phrase(ablation.title), shown, blocks, below, ablation.title_zh)

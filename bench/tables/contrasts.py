@@ -1,4 +1,4 @@
-"""One arm against its base: difference, interval, adjusted p, verdict, seeds to settle; and the noise floor."""
+"""One arm against its base: difference, interval, adjusted p, verdict, seeds needed; and the noise floor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ARM = m.column("arm", "Arm", kind="words")
 DELTA = m.column("delta", "Δ (points)", kind="difference")
 P_VALUE = m.column("p_holm", "p (Holm)", 3, kind="p")
 VERDICT = m.column("verdict", "Verdict", kind="verdict")
-SEEDS = m.column("seeds_to_settle", "Seeds to settle", 0)
+SEEDS = m.column("seeds_needed", "Seeds needed", 0)
 COLUMNS = (ARM, m.TOP1, m.RUNS, DELTA, P_VALUE, VERDICT, SEEDS, m.PARAMETERS, m.MACS, m.TRAIN)
 NOISE = Phrase("Noise floor: one network and recipe under several names")
 NO_BASE = Phrase("no base to compare with in this block")
@@ -93,7 +93,7 @@ def contrast_cells(contrast: Contrast | None, base: RunGroup | None) -> dict[str
 
 
 def seeds_cell(contrast: Contrast) -> Cell:
-    """Return how many seeds an arm would settle a contrast that is still open."""
+    """Return how many seeds per arm are needed to settle an open contrast."""
     if contrast.verdict in ("better", "worse"):
         return words("settled")
     if contrast.verdict == "same network":
@@ -105,7 +105,7 @@ def seeds_cell(contrast: Contrast) -> Cell:
 
 
 def noise_block(run_groups: Sequence[RunGroup], paired: bool) -> list[Block]:
-    """Return a block with the differences between run groups that are one network: what difference means nothing."""
+    """Return a block with the differences between run groups that are one network: differences that are noise."""
     rows = [
         noise_row(group[0], other, paired)
         for group in network_groups(run_groups)

@@ -75,13 +75,13 @@ def format_p(value: float) -> str:
 
 
 def format_cell(cell: Cell, column: Column, language: str) -> str:
-    """Return a cell as text. Raises ValueError for a number that no run stands behind."""
+    """Return a cell as text. Raises ValueError for a number without a run."""
     if cell.text is not None:
         return say(cell.text, language)
     if cell.value is None:
         return GAP
     if not cell.runs:
-        raise ValueError(f"column '{column.key}': {cell.value} comes from no run")
+        raise ValueError(f"column '{column.key}': {cell.value} has no run behind it")
     if column.kind == "p":
         return format_p(cell.value)
     signed = column.kind == "difference"

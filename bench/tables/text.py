@@ -39,7 +39,7 @@ HEADINGS = {
     "Δ (points)": "Δ (百分点)",
     "p (Holm)": "p (Holm)",
     "Verdict": "结论",
-    "Seeds to settle": "所需种子数",
+    "Seeds needed": "所需种子数",
     "{} % (min)": "达到 {} % (分钟)",
     "Component": "组件",
     "Blocks": "模块数",
@@ -160,7 +160,7 @@ LINES = {
     "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm.": (
         "Δ = 相同种子且精度相同时实验组 − 基线 (百分点)，95 % 区间 (未校正) 由配对 t 检验给出；p 值经 Holm 校正。"
     ),
-    "Seeds to settle: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen.": (
+    "Seeds needed: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen.": (
         "所需种子数：若差异与离散程度如目前所见，未校正 p = 0.05 下达到 80 % 功效时每组所需的种子数。"
     ),
     "its recipe differs from the base's: {}": "训练方案与基线不同：{}",

@@ -1,4 +1,4 @@
-"""A step is measured in turns with its rivals, whole windows at a time, and the table follows from the numbers."""
+"""A step is measured in turns with its variants, whole windows at a time, and the table follows from the numbers."""
 
 import json
 import os
@@ -12,13 +12,13 @@ import pytest
 
 from bench.engines.precision import find_row
 from bench.speed import __main__ as speed
-from bench.speed import sides, step
+from bench.speed import step, variants
 from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Alternation, Measured, window_steps
 from bench.speed.isolated import in_own_process
 from bench.speed.kinds import describe_host, folder_name, kind_of
 from bench.speed.modes import EAGER, MODES, expand, hindrance
-from bench.speed.sides import AGAIN_WARM
 from bench.speed.step_table import step_table
+from bench.speed.variants import REWARM_STEPS
 from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
 from tests.engines.cpus import AVX2, CPU, EPYC_ZEN5, SAPPHIRE_RAPIDS, replace_cpu
@@ -32,30 +32,30 @@ def test_windows_are_whole_groups_where_steps_are_short(seconds: float, target: 
     assert steps == 1 or steps % GROUP == 0
 
 
-def test_sides_take_turns_and_nobody_pays_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a clock of our own: a step of ours takes 10 ms, the rival's turns take hours and are nobody's time."""
+def test_sides_take_turns_and_none_pays_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock of our own: a step of ours takes 10 ms, the other variant's turns take hours and are not counted."""
     now, turns = [0.0], list[int]()
     monkeypatch.setattr(time, "perf_counter", lambda: now[0])
 
-    def rival(steps: int) -> float:
+    def other(steps: int) -> float:
         turns.append(steps)
         now[0] += 3600
         return steps * 0.005
 
-    watcher = Alternation({"rival": rival}, rounds=4, target=0.12, wait=lambda: None)
+    watcher = Alternation({"other": other}, rounds=4, target=0.12, wait=lambda: None)
 
     def step() -> None:
         now[0] += 0.010
         watcher.batch_end(None, None)
 
-    for _ in range(WARM_STEPS + SCOUT_STEPS + 4 * (AGAIN_WARM + 12) - 1):
+    for _ in range(WARM_STEPS + SCOUT_STEPS + 4 * (REWARM_STEPS + 12) - 1):
         step()
     with pytest.raises(Measured):
         step()
     assert watcher.steps == 12
     assert turns == [SCOUT_STEPS, 12, 12, 12, 12]
     assert watcher.seconds[OURS] == pytest.approx([0.12] * 4)
-    assert watcher.seconds["rival"] == pytest.approx([0.06] * 4)
+    assert watcher.seconds["other"] == pytest.approx([0.06] * 4)
 
 
 def numbers(**changes: Any) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def numbers(**changes: Any) -> dict[str, Any]:
         "channels_last": True,
         "compile": False,
         "steps_a_round": 10,
-        "seconds": {"ours": [1.0, 2.0, 1.0], "ceiling": [0.9, 1.8, 0.5], "common": [4.0, 6.0, 3.0]},
+        "seconds": {"ours": [1.0, 2.0, 1.0], "ceiling": [0.9, 1.8, 0.5], "baseline": [4.0, 6.0, 3.0]},
         "peak_gflops": 600.0,
         "macs": 40_000_000,
         "memory_bytes": 2**30,
@@ -93,7 +93,7 @@ def test_the_table_follows_from_the_numbers() -> None:
     ]
 
 
-def test_what_was_not_measured_is_no_number() -> None:
+def test_what_was_not_measured_has_no_number() -> None:
     lines = step_table(numbers(seconds={"ours": [1.0], "ceiling": [1.0]})).splitlines()
     assert next(line for line in lines if line.startswith("| resnet_20")).count("—") == 2
     failed = step_table({**numbers(), "rows": [{"model": "x", "mode": "fp32", "failed": "failed"}]})
@@ -102,10 +102,10 @@ def test_what_was_not_measured_is_no_number() -> None:
 
 def test_a_network_that_does_not_compile_is_a_row_without_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(model: str, mode: str, plan: step.Plan) -> dict[str, Any]:
-        raise sides.DoesNotCompile(model)
+        raise variants.DoesNotCompile(model)
 
-    monkeypatch.setattr(step, "measure_sides", refuse)
-    row = step.measure("resnet_20", "bf16-cl-compiled", step.Plan(128, 1, "shapes100", 1, 0.1, common=False))
+    monkeypatch.setattr(step, "measure_variants", refuse)
+    row = step.measure("resnet_20", "bf16-cl-compiled", step.Plan(128, 1, "shapes100", 1, 0.1, baseline=False))
     assert "| resnet_20 | bf16-cl-compiled | does not compile | — |" in step_table({**numbers(), "rows": [row]})
 
 
@@ -133,10 +133,10 @@ def test_a_process_of_its_own_returns_or_fails(capfd: pytest.CaptureFixture[str]
 
 
 def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
-    """Every side, in the default mode and in one that is named; then the report of the numbers."""
+    """Every variant, in the default mode and in one that is named; then the report of the numbers."""
     file = tmp_path / folder_name(kind_of(describe_host())) / "a_step.json"
     file.parent.mkdir()
-    words = ["--modes", "default", "fp32", "--common", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
+    words = ["--modes", "default", "fp32", "--baseline", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
     command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, "--data", "shapes100"]
     environment = {**os.environ, "BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
     done = subprocess.run(
@@ -151,8 +151,8 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     found = json.loads(file.read_text())
     assert [row["precision"] for row in found["rows"]] == [find_row("cpu").precision, "fp32"]
     for row, others in zip(found["rows"], (["ceiling, fp32"], []), strict=True):
-        assert {side: len(seconds) for side, seconds in row["seconds"].items()} == dict.fromkeys(
-            ("ours", "ceiling", "common", *others), 2
+        assert {variant: len(seconds) for variant, seconds in row["seconds"].items()} == dict.fromkeys(
+            ("ours", "ceiling", "baseline", *others), 2
         )
         assert row["peak_gflops"] > 1
     out = tmp_path / "speed.md"

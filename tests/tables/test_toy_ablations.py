@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_used_says_why(
 
 def test_a_folder_or_name_that_cannot_be_used_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(tabulate, ["comparison", "--ablations", str(tmp_path / "nowhere")]) == BAD_INPUT
-    assert "there is no such folder" in capsys.readouterr().err
+    assert "folder does not exist" in capsys.readouterr().err
     write_ablation(tmp_path, "comparison", NETWORKS)
     assert run_command(tabulate, ["comparison", "--ablations", str(tmp_path)]) == BAD_INPUT
     assert "call the file of the ablation something else" in capsys.readouterr().err

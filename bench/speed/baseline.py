@@ -1,4 +1,4 @@
-"""The loop that most repositories ship, as the rival of `bench.speed step`."""
+"""The training loop that most repositories ship, as the baseline of `bench.speed step`."""
 
 import time
 from collections.abc import Iterator
@@ -14,16 +14,15 @@ from torch.utils.data import DataLoader
 from bench.data.datasets import Dataset
 from bench.spec import MuonSection, RunSpec, SGDSection
 from bench.speed.augment import their_pipeline
-from bench.speed.sides import Side, fresh_network, timed
+from bench.speed.variants import Variant, fresh_network, timed
 
 WORKERS, PREFETCH = 2, 2
 
 
 class PilImages(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """A data set as most repositories have it: one PIL image at a time through torchvision's transforms."""
+    """The training split as most repositories load it: one PIL image at a time through torchvision's transforms."""
 
     def __init__(self, dataset: Dataset) -> None:
-        """Take the training split, and the deck's pipeline."""
         self.split, self.pipeline = dataset.train, their_pipeline(dataset.train.images.shape[1])
 
     def __len__(self) -> int:
@@ -42,7 +41,7 @@ def endless(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[list[Tensor]]:
 
 
 def settle(seconds: float = 0.1) -> None:
-    """Wait until this process's children have nothing to do, so that what they prefetch falls on nobody's time."""
+    """Wait until this process's children are idle, so that their prefetching is not timed with another variant."""
     children = psutil.Process().children(recursive=True)
     used = -1.0
     while (now := sum(sum(child.cpu_times()[:2]) for child in children if child.is_running())) > used + 0.01:
@@ -50,16 +49,16 @@ def settle(seconds: float = 0.1) -> None:
         time.sleep(seconds)
 
 
-def common_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
-    """Return the spec's kind of optimizer as it is usually made, with torch's defaults."""
+def baseline_optimizer(network: nn.Module, spec: RunSpec) -> torch.optim.Optimizer:
+    """Return the spec's kind of optimizer as it is usually built, with torch's defaults."""
     section = spec.optimizer.rest if isinstance(spec.optimizer, MuonSection) else spec.optimizer
     if isinstance(section, SGDSection):
         return torch.optim.SGD(network.parameters(), section.lr, section.momentum, weight_decay=section.weight_decay)
     return torch.optim.AdamW(network.parameters(), section.lr, weight_decay=section.weight_decay)
 
 
-def common_loss(network: nn.Module, images: Tensor, labels: Tensor, alpha: float | None, smoothing: float) -> Tensor:
-    """Return the smoothed cross-entropy of a batch, with MixUp of strength `alpha` as its authors' code has it."""
+def baseline_loss(network: nn.Module, images: Tensor, labels: Tensor, alpha: float | None, smoothing: float) -> Tensor:
+    """Return the smoothed cross-entropy of a batch, with MixUp of strength `alpha` as in its authors' code."""
     if alpha is None:
         return F.cross_entropy(network(images), labels, label_smoothing=smoothing)
     share = float(np.random.beta(alpha, alpha))  # noqa: NPY002 - as such loops do; a generator a step would be slower
@@ -69,15 +68,15 @@ def common_loss(network: nn.Module, images: Tensor, labels: Tensor, alpha: float
     return share * own + (1 - share) * other
 
 
-def common_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Side:
+def baseline_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Variant:
     """Return the loop that most repositories ship, on the same network, batch size and recipe.
 
     float32 in NCHW, torchvision's transforms on PIL images in a DataLoader of 2 workers, `loss.item()` at every step.
     Of the recipe's algorithms it has label smoothing, MixUp and the clipping of the gradient's norm.
-    The batches that its workers have made between its turns are trained on untimed.
+    The batches that its workers prefetched between turns are trained on untimed.
     """
     network = fresh_network(spec, dataset, device, channels_last=False)
-    optimizer, chosen = common_optimizer(network, spec), spec.algorithms
+    optimizer, chosen = baseline_optimizer(network, spec), spec.algorithms
     loader = DataLoader(PilImages(dataset), spec.batch_size, shuffle=True, num_workers=WORKERS, drop_last=True)
     batches = endless(loader)
     alpha = chosen.get("mixup", {}).get("alpha")
@@ -89,19 +88,19 @@ def common_loop(spec: RunSpec, dataset: Dataset, device: torch.device) -> Side:
         """Train on the next batch of the loader."""
         images, labels = (part.to(device) for part in next(batches))
         optimizer.zero_grad()
-        loss = common_loss(network, images, labels, alpha, smoothing)
+        loss = baseline_loss(network, images, labels, alpha, smoothing)
         loss.backward()
         if clip.get("clipping_type") == "norm":
             nn.utils.clip_grad_norm_(network.parameters(), clip["clipping_threshold"])
         optimizer.step()
         losses.append(loss.item())
 
-    side = timed(step, device)
+    variant = timed(step, device)
 
     def turn(steps: int) -> float:
-        """Take a turn: what was prefetched untimed, the steps timed, then wait for the workers."""
-        side(WORKERS * PREFETCH)
-        seconds = side(steps)
+        """Train on the prefetched batches untimed, time the steps, then wait for the workers."""
+        variant(WORKERS * PREFETCH)
+        seconds = variant(steps)
         settle()
         return seconds
 

@@ -1,4 +1,4 @@
-"""What a training through the suite is measured against: the bare step, and the machine's peak."""
+"""The variants that the suite's training step is compared with: the bare step, and the machine's peak."""
 
 import time
 from collections.abc import Callable
@@ -15,29 +15,29 @@ from bench.engines.precision import BF16, autocast, dtype_of, find_row
 from bench.spec import RunSpec
 from bench.zoo.build import build_declared
 
-# Trains a number of steps and returns the seconds that they took.
-Side = Callable[[int], float]
+# Runs a number of steps and returns the seconds they took.
+Variant = Callable[[int], float]
 PEAK_SIZE = 2048
-# Steps at the start of every turn that are thrown away: they find the caches as another side left them.
-AGAIN_WARM = 1
+# Steps to discard at the start of every turn: the caches are still as another variant left them.
+REWARM_STEPS = 1
 
 
 class DoesNotCompile(Exception):
-    """Say that a network cannot be measured compiled: it would train eagerly."""
+    """Raised when a network cannot be compiled: it would train eagerly."""
 
 
 def wait_for(device: torch.device) -> Callable[[], None]:
-    """Return what waits until a device has done its work; a CPU has at once."""
+    """Return a function that waits until a device has finished its work; a CPU always has."""
     return torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
 
-def timed(step: Callable[[], object], device: torch.device) -> Side:
-    """Return a side that repeats a step, after some that are thrown away."""
+def timed(step: Callable[[], object], device: torch.device) -> Variant:
+    """Return a variant that repeats a step, after discarded warm-up steps."""
     wait = wait_for(device)
 
-    def side(steps: int) -> float:
-        """Take a number of steps and return their seconds."""
-        for _ in range(AGAIN_WARM):
+    def variant(steps: int) -> float:
+        """Run a number of steps and return their seconds."""
+        for _ in range(REWARM_STEPS):
             step()
         wait()
         began = time.perf_counter()
@@ -46,7 +46,7 @@ def timed(step: Callable[[], object], device: torch.device) -> Side:
         wait()
         return time.perf_counter() - began
 
-    return side
+    return variant
 
 
 def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, channels_last: bool) -> nn.Module:
@@ -55,10 +55,10 @@ def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, chan
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
 
 
-def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: str, *, compiled: bool) -> Side:
-    """Return the least a step can cost: forward, loss, backward and update on one batch that is in memory already.
+def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: str, *, compiled: bool) -> Variant:
+    """Return the lower bound of a step: forward, loss, backward and update on one batch already in memory.
 
-    Raises DoesNotCompile, having said why, for a network that is to be compiled and cannot be.
+    Raises DoesNotCompile, after printing why, for a network that should be compiled but cannot be.
     """
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, dataset, device, channels_last=channels_last)
@@ -81,8 +81,8 @@ def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: st
     return timed(step, device)
 
 
-def peak(precision: str, device: torch.device) -> Side:
-    """Return a side that multiplies two square matrices in a precision, one product a step."""
+def peak(precision: str, device: torch.device) -> Variant:
+    """Return a variant that multiplies two square matrices in a precision, one product a step."""
     dtype = dtype_of(precision)
     one, two = (torch.randn(PEAK_SIZE, PEAK_SIZE, device=device).to(dtype) for _ in range(2))
     return timed(lambda: one @ two, device)
