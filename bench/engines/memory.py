@@ -12,7 +12,7 @@ def keep_freed_memory() -> bool:
 
     By default it maps every block of more than 32 MiB anew, whose pages the system then clears one by one as they are
     first touched. Returns whether the C library took it; on others than glibc nothing changes. Numbers do not change
-    anywhere: only addresses do.
+    anywhere: only addresses do. It is for programs that train one run: a process that trains many would only grow.
     """
     if not sys.platform.startswith("linux"):
         return False

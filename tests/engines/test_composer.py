@@ -116,6 +116,7 @@ def test_the_record_of_a_run(dataset: Dataset, tmp_path: Path) -> None:
         "name": "shapes100",
         "split": "test",
         "classes": 100,
+        "image": [3, 32, 32],
         "train_samples": 640,
         "eval_samples": 211,
     }
