@@ -47,6 +47,7 @@ from bench.engines.resume import resume
 from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
+from bench.engines.unused import allow_unused
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
 from bench.engines.weights import write_weights
 from bench.records import CHECKPOINTS, RunWriter
@@ -110,6 +111,7 @@ def build_trainer(
     callbacks: Sequence[Callback],
     cost: CostCallback,
     writer: RunWriter,
+    report: Callable[[str], None],
 ) -> Trainer:
     """Return Composer's Trainer for the spec, ready to fit."""
     reproducibility.seed_all(spec.seed)
@@ -128,7 +130,7 @@ def build_trainer(
         optimizers=build_optimizer(model, spec.optimizer, scaled=machine.precision == FP16),
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
-        algorithms=choose_algorithms(spec, machine),
+        algorithms=[*choose_algorithms(spec, machine), *allow_unused(model.module, dataset.image, report)],
         callbacks=[*deadline, *statistics, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
         loggers=build_wandb(spec, writer.path, machine.precision) if spec.wandb.enabled else None,
         device=machine.device,
@@ -179,7 +181,7 @@ def fit(
     if machine.shard.world_size > 1:
         with stop.bounded():
             dist.initialize_dist(machine.device)
-    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer)
+    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say)
     dispatch_lean(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:

@@ -35,9 +35,9 @@ def only_run(runs: Path) -> RunRecord:
     return record
 
 
-def compose(script: str, words: list[str], data: Path) -> subprocess.Popen[str]:
-    """Start two ranks under Composer's launcher."""
-    command = [str(Path(sys.executable).parent / "composer"), "-n", "2", script, *words]
+def compose(script: str, words: list[str], data: Path, ranks: int = 2) -> subprocess.Popen[str]:
+    """Start some ranks under Composer's launcher."""
+    command = [str(Path(sys.executable).parent / "composer"), "-n", str(ranks), script, *words]
     environment = {**os.environ, "BENCH_DATA": str(data), "WANDB_MODE": "offline"}
     environment.pop("OMP_NUM_THREADS", None)
     return subprocess.Popen(
