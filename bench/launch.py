@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from importlib.machinery import SourceFileLoader
 from importlib.metadata import distribution
@@ -27,6 +27,8 @@ from bench.util.ports import free_port
 
 # How long the processes may take to end when the run is stopped: a step or an evaluation, and a checkpoint.
 TIME_TO_STOP = timedelta(seconds=180)
+# How long a killed process may take to be gone.
+SECONDS_TO_DIE = 10.0
 SCRIPT = Path(__file__).with_name("train.py")
 # The launcher's options that `bench train` passes on: flags, type, help.
 OPTIONS: list[tuple[tuple[str, ...], type, str]] = [
@@ -71,23 +73,27 @@ def load_launcher() -> Any:
 
 
 class StopRequest:
-    """The first of SIGTERM and SIGINT that came, as `received` (0 before), which interrupts the launcher.
+    """The first of SIGTERM and SIGINT that came, as `received` (0 before), which lets the launcher end the processes.
 
-    Another SIGINT interrupts it again: it then kills the processes without waiting any longer.
+    Another SIGINT kills them without waiting any longer.
     """
 
     def __init__(self, launcher: Any) -> None:
         """Take the launcher, which waits as long as `TIME_TO_STOP` once a stop is requested."""
         self.received = 0
+        self.cleaning_up = False
         self._launcher = launcher
 
     def handle(self, number: int, frame: FrameType | None) -> None:
-        """Interrupt the launcher, which ends the processes by SIGTERM."""
-        if self.received and number != signal.SIGINT:
+        """Interrupt the launcher, unless it ends the processes already: it then only waits longer, or not at all."""
+        if self.received:
+            if number == signal.SIGINT:
+                self._launcher.CLEANUP_TIMEOUT = timedelta()
             return
-        self.received = self.received or number
+        self.received = number
         self._launcher.CLEANUP_TIMEOUT = TIME_TO_STOP
-        raise KeyboardInterrupt
+        if not self.cleaning_up:
+            raise KeyboardInterrupt
 
 
 class Muted:
@@ -119,8 +125,8 @@ def interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def quieten(launcher: Any) -> None:
-    """Let the launcher start processes that ignore SIGINT at first, and not wait aloud for those that have finished."""
+def adapt(launcher: Any, request: StopRequest) -> None:
+    """Let the launcher start processes that ignore SIGINT at first, and end only those that have not finished."""
     start, clean_up = launcher._launch_processes, launcher._cleanup_processes
 
     def start_quietly(**options: Any) -> None:
@@ -129,9 +135,13 @@ def quieten(launcher: Any) -> None:
             start(**options)
 
     def clean_up_quietly(processes: Mapping[int, subprocess.Popen[str]]) -> None:
-        """End what has not finished."""
+        """End what has not finished, and wait for what was killed: its exit code is asked for next."""
+        request.cleaning_up = True
         if any(process.poll() != 0 for process in processes.values()):
             clean_up(processes)
+            for process in processes.values():
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(SECONDS_TO_DIE)
 
     launcher._launch_processes, launcher._cleanup_processes = start_quietly, clean_up_quietly
 
@@ -144,8 +154,8 @@ def exit_code(code: int, received: int) -> int:
 def run() -> int:
     """Launch the processes, wait for them and return the exit code; `composer` calls this."""
     launcher = load_launcher()
-    quieten(launcher)
     request = StopRequest(launcher)
+    adapt(launcher, request)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, request.handle)
     with ExitStack() as stack:
