@@ -162,8 +162,7 @@ def fit(
     Rank 0 writes rows, checkpoints, result and W&B summary, and shows the progress. `clock` runs in its start-up phase;
     a signal that `stop` has received, even before, ends the run after its next step; `watchers` are called after our
     own callbacks (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. Raises
-    RunStopped for a run that a signal or its numbers ended, and whatever training raises; the directory then stays
-    unfinished.
+    RunStopped for a run that a signal or its numbers ended, and whatever training raises: the run is then unfinished.
     """
     decision = decision or choose_precision(spec, writer.path)
     machine = find_machine(spec, decision.precision)
@@ -191,23 +190,12 @@ def fit(
             compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine, say)
             if not complete:
                 train_to_end(trainer, recorder, saver)
-            result = make_result(
-                spec,
-                row=find_model(spec.model.name),
-                network=cost.network,
-                training_cost=cost.training_cost(int(recorder.rows[-1]["samples"])),
-                dataset=dataset,
-                rows=recorder.rows,
-                seconds=slowest(clock.read()),
-                machine={**describe_machine(machine, environment), "compiled": compiled},
-                run=writer.path.name,
-            )
+            facts = {**describe_machine(machine, environment), "compiled": compiled}
+            result = summarise(spec, dataset, recorder, cost, facts, writer.path.name)
             finish_wandb(result)
             trainer.close()
             if first:
-                assert saver.last is not None, "the end has just been saved, or was found saved"
-                write_weights(writer.path, read_checkpoint(saver.last), describe_weights(spec))
-                writer.finish(result)
+                write_end(writer, saver, spec, result)
         except BaseException as error:
             if isinstance(error, Diverged) and first:
                 record_failure(writer, error.record(str(saver.last) if saver.last else None))
@@ -235,6 +223,30 @@ def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback
     trainer.fit()
     recorder.finish(trainer.state, trainer.logger)
     saver.save(trainer.state, finished=True)
+
+
+def summarise(
+    spec: RunSpec, dataset: Dataset, recorder: Recorder, cost: CostCallback, machine: dict[str, Any], run: str
+) -> dict[str, Any]:
+    """Return the result of a run that has been trained to its end; every rank must call it."""
+    return make_result(
+        spec,
+        row=find_model(spec.model.name),
+        network=cost.network,
+        training_cost=cost.training_cost(int(recorder.rows[-1]["samples"])),
+        dataset=dataset,
+        rows=recorder.rows,
+        seconds=slowest(cost.clock.read()),
+        machine=machine,
+        run=run,
+    )
+
+
+def write_end(writer: RunWriter, saver: CheckpointCallback, spec: RunSpec, result: dict[str, Any]) -> None:
+    """Write the evaluated weights, then the result, whose presence says that the run has finished."""
+    assert saver.last is not None, "the end has just been saved, or was found saved"
+    write_weights(writer.path, read_checkpoint(saver.last), describe_weights(spec))
+    writer.finish(result)
 
 
 def describe_weights(spec: RunSpec) -> dict[str, str]:
