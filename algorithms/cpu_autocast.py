@@ -17,7 +17,7 @@ LEAVE = (Event.AFTER_FORWARD, Event.EVAL_AFTER_FORWARD)
 # The kinds of depthwise convolution, each of which a CPU may compute faster in float32 than in bfloat16.
 STRIDED, LARGE_KERNEL, PLAIN = "stride above 1", "kernel above 3×3", "other"
 # Vector extension → the kinds that are slow there in bfloat16, as `bench.speed depthwise` found with torch 2.7 on an
-# AMD Zen 5, and on the same limited to AVX2 (`reports/speed.md`).
+# AMD Zen 5 (`reports/speed.md`), and on the same limited to AVX2, where bfloat16 is emulated and all of it is slow.
 SLOW = {
     "AVX512-BF16": frozenset({STRIDED, LARGE_KERNEL}),
     "AVX2": frozenset({STRIDED, LARGE_KERNEL, PLAIN}),
