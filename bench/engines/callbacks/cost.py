@@ -22,13 +22,6 @@ PFLOP = 10**15
 PARTLY_UNKNOWN = "a part of the run was trained without counting its passes"
 
 
-def plain_module(model: nn.Module) -> nn.Module:
-    """Return the network itself, without the wrappers of DDP and of Composer."""
-    while isinstance(getattr(model, "module", None), nn.Module):
-        model = model.module  # type: ignore[assignment]
-    return model
-
-
 def watch_forward(model: nn.Module, meter: Meter) -> None:
     """Make a meter note every forward pass of a model in training mode, whose argument is (images, labels).
 
@@ -102,7 +95,8 @@ class CostCallback(Callback):
 
     def after_load(self, state: State, logger: Logger) -> None:
         """Count the network as the Trainer has built it, and watch its passes."""
-        module = plain_module(state.model)
+        module = unwrap_model(state.model).module
+        assert isinstance(module, nn.Module), "Composer trains a Classifier around the network"
         self.network = describe_network(module, self.input_shape)
         self._counter = NetworkCounter(module, self.network, self.input_shape)
         self._parameters = list(module.parameters())
