@@ -54,7 +54,7 @@ class Column:
     key: str
     heading: Phrase
     digits: int = 2
-    kind: Literal["words", "number", "mean", "difference", "interval", "p", "verdict"] = "number"
+    kind: Literal["words", "rank", "number", "mean", "difference", "interval", "p", "verdict"] = "number"
     wide: bool = False
 
 

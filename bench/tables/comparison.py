@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, number, words
+from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, words
 from bench.analysis.pareto import pareto_front
 from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
@@ -12,8 +12,10 @@ from bench.tables.health import has_band, health_notes
 
 HEADLINE = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
 CONVENTIONS = Phrase("Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.")
-RANKS = Phrase(
-    "Ranks order the means, whether or not the intervals overlap; rows of different blocks are not ranked together."
+RANKS = Phrase("Ranks order the means; rows of different blocks are not ranked together.")
+RANGES = Phrase(
+    "A rank is a range where intervals overlap, that is the places that they leave open; a row without an interval "
+    "counts at its mean. Rows of different blocks are not ranked together."
 )
 MIXED = Phrase("Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).")
 DIAGNOSTIC = Phrase("Best epoch: a diagnostic, chosen on the split that it reports; it is no result.")
@@ -29,8 +31,8 @@ FRONT = Phrase("Pareto front: no row of the block is as accurate at a lower cost
 FRONTS = {"params_m": "params", "macs_m": "MACs", "train_h": "time"}
 
 COMPARISON = (
-    *(m.RANK, m.MODEL, m.TOP1, m.RUNS, m.TOP5, m.PARAMETERS, m.MACS, m.FLOPS, m.TRAIN, m.SPEED),
-    *(m.PER_PARAMETERS, m.PER_MACS, m.PER_FLOPS, m.OWN, m.STEM),
+    *(m.RANK, m.MODEL, m.TECHNIQUE, m.TOP1, m.RUNS, m.TOP5, m.PARAMETERS, m.MACS, m.FLOPS, m.TRAIN, m.SPEED),
+    *(m.TRAINING_FLOPS_WIDE, m.PER_PARAMETERS, m.PER_MACS, m.PER_FLOPS, m.OWN, m.STEM),
 )
 EFFICIENCY = (
     *(m.RANK, m.MODEL, m.TOP1, m.RUNS, m.PARAMETERS, m.PER_PARAMETERS, m.MACS, m.PER_MACS, m.PER_FLOPS),
@@ -42,11 +44,11 @@ COST = (
 )
 
 
-def order(run_groups: Sequence[RunGroup], by: str, ascending: bool) -> list[tuple[RunGroup, float | None]]:
-    """Return run groups with their values in a column, best first; those without one come last."""
-    scored = [(run_group, m.MEASURES[by](run_group).value) for run_group in run_groups]
+def order(run_groups: Sequence[RunGroup], by: str, ascending: bool) -> list[tuple[RunGroup, Cell]]:
+    """Return run groups with their cells in a column, best first; those without a value come last."""
+    scored = [(run_group, m.MEASURES[by](run_group)) for run_group in run_groups]
     sign = 1 if ascending else -1
-    return sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0].label))
+    return sorted(scored, key=lambda pair: (pair[1].value is None, sign * (pair[1].value or 0.0), pair[0].label))
 
 
 def ranks(scores: Sequence[float | None]) -> list[int | None]:
@@ -55,9 +57,32 @@ def ranks(scores: Sequence[float | None]) -> list[int | None]:
     return [None if score is None else first.setdefault(score, place) for place, score in enumerate(scores, start=1)]
 
 
-def rank_cell(place: int | None, runs: Sequence[str]) -> Cell:
-    """Return a rank as a cell; it comes from the runs that it ranks."""
-    return missing("nothing to rank it by") if place is None else number(place, runs)
+def rank_ranges(scores: Sequence[Cell], ascending: bool = False) -> list[tuple[int, int]]:
+    """Return the best and the worst place that the intervals leave open to each cell; one without a value has (0, 0).
+
+    Of two cells the order is settled where their intervals do not overlap; a value without an interval is its own.
+    """
+    sign = -1 if ascending else 1
+    ends = [sorted(sign * end for end in interval_of(cell)) for cell in scores if cell.value is not None]
+    lows, highs = [low for low, _ in ends], [high for _, high in ends]
+    places = iter(
+        (1 + sum(low > high for low in lows), len(ends) - sum(high < low for high in highs)) for low, high in ends
+    )
+    return [(0, 0) if cell.value is None else next(places) for cell in scores]
+
+
+def interval_of(cell: Cell) -> tuple[float, float]:
+    """Return the ends of a cell's interval; of a value without one, twice the value."""
+    value = cell.value or 0.0
+    return (value, value) if cell.low is None or cell.high is None else (cell.low, cell.high)
+
+
+def rank_cell(place: int | None, runs: Sequence[str], places: tuple[int, int] | None = None) -> Cell:
+    """Return a rank as a cell, with the best and the worst place left open; it comes from the runs that it ranks."""
+    if place is None:
+        return missing("nothing to rank it by")
+    low, high = places or (None, None)
+    return Cell(value=place, n=len(runs), low=low, high=high, runs=tuple(runs))
 
 
 def columns_shown(columns: Sequence[Column], options: m.Options) -> tuple[Column, ...]:
@@ -87,20 +112,21 @@ def ranked_table(
     blocks = []
     for values, members in block_items(run_groups, options):
         ordered = order(members, by, ascending)
-        places = ranks([score for _, score in ordered])
+        scores = [score for _, score in ordered]
+        places = zip(ranks([score.value for score in scores]), rank_ranges(scores, ascending), strict=True)
         rows = [
             Row(
-                {"rank": rank_cell(place, run_group.runs), **m.measure(run_group, shown)},
+                {"rank": rank_cell(place, run_group.runs, left_open), **m.measure(run_group, shown)},
                 (
                     *notes.recipe_notes(run_group, common, ignore),
                     *networks.get(run_group.runs, ()),
                     *(health_notes(run_group) if m.HEALTH in shown else ()),
                 ),
             )
-            for (run_group, _), place in zip(ordered, places, strict=True)
+            for (run_group, _), (place, left_open) in zip(ordered, places, strict=True)
         ]
         blocks.append(Block(notes.block_heading(values) if values else None, rows))
-    below = [MIXED if options.allow_mixed else RANKS, *remarks, *([DIAGNOSTIC] if options.best else [])]
+    below = [RANGES, *([MIXED] if options.allow_mixed else []), *remarks, *([DIAGNOSTIC] if options.best else [])]
     return Table(name, Phrase(title), shown, blocks, (*below, notes.recipe_line(common, ignore)))
 
 

@@ -36,8 +36,9 @@ def column(key: str, heading: str, digits: int = 2, **rest: object) -> Column:
     return Column(key, Phrase(heading), digits, **rest)  # type: ignore[arg-type]
 
 
-RANK = column("rank", "Rank", 0)
+RANK = column("rank", "Rank", 0, kind="rank")
 MODEL = column("model", "Model", kind="words")
+TECHNIQUE = column("technique", "Technique", kind="words", wide=True)
 RUNS = column("n", "n", 0)
 TOP1 = column("top1", "Top-1 (%)", kind="mean")
 TOP5 = column("top5", "Top-5 (%)", kind="mean")
@@ -61,6 +62,7 @@ TOTAL = column("total_h", "Total (h)", 3)
 CHECKPOINTS = column("checkpoint_share", "Checkpoints (%)", 3)
 DEVICE_HOURS = column("device_h", "Device-hours", 3)
 TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
+TRAINING_FLOPS_WIDE = replace(TRAINING_FLOPS, wide=True)
 
 # The columns that a machine's noise is in.
 TIMES = frozenset({"train_h", "eval_h", "total_h", "device_h", "images_per_s", "top1_per_h"})
@@ -78,6 +80,11 @@ def devices(run_group: RunGroup) -> float:
     if machine.get("device") != "cpu":
         return ranks
     return min(1.0, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else 1.0
+
+
+def technique_title(run_group: RunGroup) -> str:
+    """Return the technique that a run group's model stands for, as readers see it."""
+    return str(run_group.first["model"].get("technique")).replace("_", " ")
 
 
 def machine_cell(run_group: RunGroup) -> Cell:
@@ -98,6 +105,7 @@ def checkpoint_cell(run_group: RunGroup) -> Cell:
 
 MEASURES: dict[str, Callable[[RunGroup], Cell]] = {
     "model": lambda c: words("{}", c.label),
+    "technique": lambda c: words("{}", Phrase(technique_title(c))),
     "n": lambda c: number(len(c.runs), c.runs),
     "top1": lambda c: mean_cell(c, "top1"),
     "top5": lambda c: mean_cell(c, "top5"),

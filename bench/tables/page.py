@@ -74,6 +74,13 @@ def format_p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def format_rank(cell: Cell) -> str:
+    """Return a rank, or the range of those that are left open."""
+    if cell.low is None or cell.high is None or cell.low == cell.high:
+        return f"{cell.value:.0f}"
+    return f"{cell.low:.0f}–{cell.high:.0f}"
+
+
 def format_cell(cell: Cell, column: Column, language: str) -> str:
     """Return a cell as text. Raises ValueError for a number without a run."""
     if cell.text is not None:
@@ -84,6 +91,8 @@ def format_cell(cell: Cell, column: Column, language: str) -> str:
         raise ValueError(f"column '{column.key}': {cell.value} has no run behind it")
     if column.kind == "p":
         return format_p(cell.value)
+    if column.kind == "rank":
+        return format_rank(cell)
     signed = column.kind == "difference"
     text = format_number(cell.value, column.digits, signed)
     if cell.low is None or cell.high is None or column.kind not in ("mean", "interval", "difference"):

@@ -5,7 +5,8 @@ from typing import Any
 from bench.analysis.cells import Block, Cell, Column, Row, Table
 from bench.tables.text import say
 
-WITH_INTERVAL = ("mean", "interval", "difference")
+WITH_INTERVAL = ("mean", "interval", "difference", "rank")
+WHOLE = ("rank", "rank_low", "rank_high", "n")
 
 
 def cell_values(cell: Cell | None, column: Column, language: str) -> dict[str, Any]:
@@ -35,8 +36,7 @@ def render_csv(table: Table, language: str = "en") -> str:
 
     lines = [row_values(row, block, table, language) for block in table.blocks for row in block.rows]
     frame = pd.DataFrame(lines)
-    for column in table.columns:
-        whole = column.digits == 0 and column.key in frame and column.kind == "number"
-        if whole and column.key in ("rank", "n"):
-            frame[column.key] = frame[column.key].astype("Int64")
+    for key in WHOLE:
+        if key in frame:
+            frame[key] = frame[key].astype("Int64")
     return frame.to_csv(index=False, lineterminator="\n")

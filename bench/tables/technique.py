@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
@@ -23,7 +24,7 @@ VARIANTS = frozenset(
 )
 COLUMNS = (
     m.RANK,
-    m.column("technique", "Technique", kind="words"),
+    replace(m.TECHNIQUE, wide=False),
     m.column("top1", "Top-1 (%) [lowest, highest]", kind="interval"),
     m.column("networks", "Networks", 0),
     m.PARAMETERS,

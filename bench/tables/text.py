@@ -128,8 +128,10 @@ LINES = {
         "均值 ± 95 % t 区间 (n 个种子)；准确率取最后一轮在评估集上的结果。"
     ),
     "Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.": "计算量以单张图像计；1 MAC (乘加) = 2 FLOPs。",
-    "Ranks order the means, whether or not the intervals overlap; rows of different blocks are not ranked together.": (
-        "排名按均值，不论区间是否重叠；不同组的行不一起排名。"
+    "Ranks order the means; rows of different blocks are not ranked together.": "排名按均值；不同组的行不一起排名。",
+    "A rank is a range where intervals overlap, that is the places that they leave open; a row without an interval "
+    "counts at its mean. Rows of different blocks are not ranked together.": (
+        "区间重叠时排名为一个范围，即区间所允许的名次；没有区间的行按其均值计。不同组的行不一起排名。"
     ),
     "Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).": (
         "排名跨越步数、批大小、数据增强或数据不同的训练方案 (--allow-mixed)。"

@@ -282,7 +282,7 @@ def test_every_phrase_has_its_chinese() -> None:
 def test_chinese_headings(deck_runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["comparison", "--runs", str(deck_runs), "--lang", "zh"]) == OK
     heading = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("|"))
-    assert heading.split("|")[1:4] == [" 排名 ", f" 模型{' ' * 29}", " Top-1 准确率 (%) "]
+    assert heading.split("|")[1:4] == ["  排名 ", f" 模型{' ' * 29}", " Top-1 准确率 (%) "]
 
 
 def test_files_say_where_they_come_from(deck_runs: Path, tmp_path: Path) -> None:
