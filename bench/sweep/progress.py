@@ -131,7 +131,7 @@ def running_table(active: list[Active], now: float) -> Table:
     table = Table("running", "where", "done", "last epoch", "since", box=None)
     for item in active:
         share, row = share_of(item.run)
-        cells = (item.run.label, item.slot.words, f"{share:.0%}", last_epoch(row), show_seconds(now - item.started))
+        cells = (item.run.label, item.job.where, f"{share:.0%}", last_epoch(row), show_seconds(now - item.started))
         table.add_row(*(Text(cell) for cell in cells))
     return table
 

@@ -2,32 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from bench.sweep.backends.machine import Machine
 from bench.sweep.states import Failure, State, find_failure, find_record, progress
 from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
-from bench.sweep.timing.estimate import STARTUP_SECONDS, Work, suite_seconds
-from bench.sweep.timing.probe import Task
-from bench.sweep.timing.throughput import BUSY, Figures
+from bench.sweep.timing.estimate import STARTUP_SECONDS, Estimate, suite_seconds
+from bench.sweep.timing.throughput import BUSY
 from bench.util.console import show_seconds
 from bench.util.text_table import text_table
 
 PFLOP = 10**15
 MISSING = "?"
 UNCOUNTED = "not counted: Composer's own work a step, checkpoints"
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What is known of a suite's cost: the work and the measured task of each run (by name), and this machine."""
-
-    works: Mapping[str, Work]
-    tasks: Mapping[str, Task]
-    figures: Figures
-    machine: Machine
-    workers: int
-    why: str
 
 
 def say(lines: Sequence[str]) -> None:
@@ -37,32 +22,32 @@ def say(lines: Sequence[str]) -> None:
 
 
 def plan_lines(
-    plan: Plan, runs: Sequence[PlannedRun], states: Mapping[str, State], outlook: Outlook, *, retry: bool = False
+    plan: Plan, runs: Sequence[PlannedRun], states: Mapping[str, State], estimate: Estimate, *, retry: bool = False
 ) -> list[str]:
     """Return the plan as `--dry-run` prints it: a line for each run, then what all and what is left of them cost.
 
     What has failed is left only if it is to be tried again.
     """
     header = ("run", "state", "duration", "samples", "PFLOP", "images/s", "time")
-    rows = [plan_row(plan.suite, run, states[run.name], outlook) for run in runs]
+    rows = [plan_row(plan.suite, run, states[run.name], estimate) for run in runs]
     over = ("finished",) if retry else ("finished", "failed")
     left = [run for run in runs if states[run.name] not in over]
     return [
         *text_table(header, rows, range(2, len(header))),
         "",
-        cost_line("all runs", runs, outlook),
-        cost_line("not finished yet", left, outlook),
-        f"at a time: {outlook.workers} ({outlook.why})",
-        *time_lines(left, outlook),
+        cost_line("all runs", runs, estimate),
+        cost_line("not finished yet", left, estimate),
+        f"at a time: {estimate.workers} ({estimate.why})",
+        *time_lines(left, estimate),
         *repeated_line(plan),
         *invalid_lines(plan.invalid),
     ]
 
 
-def plan_row(suite: Suite, run: PlannedRun, state: State, outlook: Outlook) -> tuple[str, ...]:
+def plan_row(suite: Suite, run: PlannedRun, state: State, estimate: Estimate) -> tuple[str, ...]:
     """Return one run's line of the plan."""
-    work = outlook.works[run.name]
-    rate = outlook.figures.rate(outlook.workers, outlook.tasks[run.name])
+    work = estimate.works[run.name]
+    rate = estimate.figures.rate(estimate.workers, estimate.tasks[run.name])
     seconds = work.time(rate)
     return (
         label_in(suite, run),
@@ -80,28 +65,28 @@ def label_in(suite: Suite, run: PlannedRun) -> str:
     return run.label if run.path.parent == suite.runs_folder else run.name
 
 
-def cost_line(title: str, runs: Sequence[PlannedRun], outlook: Outlook) -> str:
+def cost_line(title: str, runs: Sequence[PlannedRun], estimate: Estimate) -> str:
     """Return how many runs there are and what their training costs in compute."""
-    flops = [outlook.works[run.name].flops for run in runs]
+    flops = [estimate.works[run.name].flops for run in runs]
     unknown = flops.count(None)
     more = f" and {unknown} of unknown cost" if unknown else ""
     return f"{title}: {len(runs)}, {sum(f for f in flops if f is not None) / PFLOP:.4g} PFLOP{more}"
 
 
-def time_lines(runs: Sequence[PlannedRun], outlook: Outlook) -> list[str]:
+def time_lines(runs: Sequence[PlannedRun], estimate: Estimate) -> list[str]:
     """Return how long runs are estimated to take, from what figure, and what the estimate leaves out."""
-    tasks = [outlook.tasks[run.name] for run in runs]
-    works = {run.name: outlook.works[run.name] for run in runs}
+    tasks = [estimate.tasks[run.name] for run in runs]
+    works = {run.name: estimate.works[run.name] for run in runs}
     if not runs:
         return []
-    as_measured, unknown = suite_seconds(works, outlook.tasks, outlook.figures, outlook.workers)
-    when = outlook.figures.when(outlook.workers, tasks)
-    lines = [f"estimated time: {show_seconds(as_measured)}, from {speed_words(runs, outlook)} measured {when}"]
+    as_measured, unknown = suite_seconds(works, estimate.tasks, estimate.figures, estimate.workers)
+    when = estimate.figures.when(estimate.workers, tasks)
+    lines = [f"estimated time: {show_seconds(as_measured)}, from {speed_words(runs, estimate)} measured {when}"]
     if unknown:
         lines.append(f"not in it, because their speed or length is not known: {', '.join(unknown)}")
-    load, cores = outlook.figures.load(outlook.workers, tasks), len(outlook.machine.cores)
+    load, cores = estimate.figures.load(estimate.workers, tasks), estimate.cores
     if load > BUSY * cores:
-        free, _ = suite_seconds(works, outlook.tasks, outlook.figures, outlook.workers, free=True)
+        free, _ = suite_seconds(works, estimate.tasks, estimate.figures, estimate.workers, free=True)
         lines.append(
             f"other work was running then (load {load:.1f} on {cores} cores); by processor time, with the machine "
             f"to itself: {show_seconds(free)}"
@@ -109,13 +94,13 @@ def time_lines(runs: Sequence[PlannedRun], outlook: Outlook) -> list[str]:
     return [*lines, f"counted: training, evaluation, {STARTUP_SECONDS:.0f} s of start-up a run; {UNCOUNTED}"]
 
 
-def speed_words(runs: Sequence[PlannedRun], outlook: Outlook) -> str:
+def speed_words(runs: Sequence[PlannedRun], estimate: Estimate) -> str:
     """Return the range of the machine's measured GFLOP/s over the networks, all runs at a time together."""
     found = []
     for run in runs:
-        macs, rate = outlook.works[run.name].macs, outlook.figures.rate(outlook.workers, outlook.tasks[run.name])
+        macs, rate = estimate.works[run.name].macs, estimate.figures.rate(estimate.workers, estimate.tasks[run.name])
         if macs is not None and rate is not None:
-            found.append(6 * macs * rate * outlook.workers / 10**9)
+            found.append(6 * macs * rate * estimate.workers / 10**9)
     return f"{min(found):,.0f} to {max(found):,.0f} GFLOP/s" if found else "no figure"
 
 

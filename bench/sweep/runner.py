@@ -1,31 +1,22 @@
-"""Execute what a suite has not finished: fill the slots, collect what ends, leave to other sweeps what they train."""
+"""Train what a suite has not finished: start runs in free places, collect what ends, leave others' runs alone.
+
+The runner knows nothing of processes and machines: a backend (`bench.sweep.backends.interface`) starts and ends runs.
+"""
 
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from bench.engines.stopping import StopSignals
 from bench.records import CHECKPOINTS, FAILED, LOCK
-from bench.sweep.backends.host import CoreLock, HostLocks
+from bench.sweep.backends.interface import Backend, Exit, Job
 from bench.sweep.backends.locks import RunLock, is_locked, lock_of
-from bench.sweep.backends.machine import Slot
-from bench.sweep.backends.tree import Launcher, Tree, compose, show_command
-from bench.sweep.states import (
-    Failure,
-    explain_exit,
-    find_failure,
-    forget_failure,
-    is_finished,
-    last_lines,
-    log_path,
-    write_failure,
-)
-from bench.sweep.suite import PlannedRun, Suite
+from bench.sweep.states import Failure, find_failure, forget_failure, is_finished, log_path, write_failure
+from bench.sweep.suite import PlannedRun, Suite, show_command
 from bench.util.errors import BadInput
-from bench.util.ports import free_port
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_POLLS = 2.0
@@ -33,26 +24,19 @@ SECONDS_BETWEEN_POLLS = 2.0
 
 @dataclass
 class Active:
-    """A run that is being trained: its processes, slot and port, the locks on it, when it was started, from what."""
+    """A run that is being trained: its job and lock, when it was started, whether it resumed or was stopped."""
 
     run: PlannedRun
-    tree: Tree
-    slot: Slot
-    port: int
-    claim: RunLock
-    hold: CoreLock
+    job: Job
+    lock: RunLock
     started: float
     resumed: bool
-
-    def release(self) -> None:
-        """Give back the claim on the run and the hold on its cores and GPUs."""
-        self.claim.release()
-        self.hold.release()
+    stopped: bool = False
 
 
 @dataclass
 class Progress:
-    """How far a sweep is: what is left to it, what it trains, what others train, and what has come to an end."""
+    """The runs of a sweep: waiting, being trained here or by others, and ended."""
 
     waiting: list[PlannedRun]
     active: list[Active] = field(default_factory=list)
@@ -60,7 +44,7 @@ class Progress:
     finished: list[PlannedRun] = field(default_factory=list)
     failed: list[tuple[PlannedRun, Failure]] = field(default_factory=list)
     interrupted: list[PlannedRun] = field(default_factory=list)
-    # Seconds that each run took which this sweep has trained from start to end.
+    # Seconds of each run that this sweep has trained from start to end.
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -76,11 +60,11 @@ class View(Protocol):
         """Show that something happened."""
 
     def update(self, progress: Progress) -> None:
-        """Show how far the sweep is."""
+        """Show the sweep's progress."""
 
 
 class Runner:
-    """Train the runs of a suite in slots, until nothing is left or a signal asks to stop.
+    """Train the runs of a suite, `workers` at a time, until none is left or a signal stops the sweep.
 
     A run that has failed before is left alone, unless `retry`: then it is trained again, from its last good checkpoint.
     """
@@ -89,17 +73,14 @@ class Runner:
         self,
         suite: Suite,
         runs: Sequence[PlannedRun],
-        slots: Sequence[Slot],
+        backend: Backend[Any],
+        workers: int,
         view: View,
         *,
         retry: bool = False,
-        launcher: Launcher = compose,
-        host: HostLocks | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the runs in the order of execution, where to train them, and what shows the progress."""
-        self.suite, self.slots, self.view = suite, slots, view
-        self.launcher, self.host, self._now = launcher, host or HostLocks(), now
+        self.suite, self.backend, self.workers, self.view, self._now = suite, backend, workers, view, now
         finished = [run for run in runs if is_finished(run)]
         self.progress = Progress(waiting=[run for run in runs if run not in finished], finished=finished)
         self.stop = StopSignals()
@@ -108,7 +89,7 @@ class Runner:
         self._retry = {run.name for run in runs if find_failure(suite, run)} if retry else set()
 
     def run(self) -> Progress:
-        """Train, and return what came of it; whatever ends it, no process is left behind.
+        """Train, and return the progress at the end; no job is left running, whatever ends the sweep.
 
         `stop.received` is then the signal that stopped it, or 0. A second Ctrl-C kills the runs at once.
         """
@@ -120,8 +101,8 @@ class Runner:
                 self.view.update(self.progress)
         finally:
             for active in self.progress.active:
-                active.tree.kill()
-                active.release()
+                active.job.kill()
+                active.lock.release()
         return self.progress
 
     def _look(self) -> None:
@@ -129,62 +110,45 @@ class Runner:
         for active in list(self.progress.active):
             self._collect(active)
         if self.stop.received:
-            self._ask_all_to_stop()
+            self._stop_all()
         else:
             self._poll_elsewhere()
             self._fill()
         self.view.update(self.progress)
 
-    def _ask_all_to_stop(self) -> None:
-        """Ask each run once to stop with a checkpoint, and start or wait for no other."""
+    def _stop_all(self) -> None:
+        """Stop each run once, with a checkpoint, and start or wait for no other."""
         self.progress.interrupted += [*self.progress.waiting, *self.progress.elsewhere]
         self.progress.waiting, self.progress.elsewhere = [], []
         for active in self.progress.active:
-            if not active.tree.asked:
+            if not active.stopped:
                 name = signal.Signals(self.stop.received).name
-                self.view.event(f"{name}: {active.run.label} is asked to stop with a checkpoint")
-                active.tree.ask_to_stop()
+                self.view.event(f"{name}: stopping {active.run.label} with a checkpoint")
+                active.stopped = True
+                active.job.stop()
 
     def _poll_elsewhere(self) -> None:
-        """Now and then, with a slot to spare, look at what others train: it may have ended, or been given up."""
-        spare = len(self.progress.active) < len(self.slots)
-        if spare and self._now() - self._polled >= SECONDS_BETWEEN_POLLS:
+        """Now and then, while a place is free, look at the runs that others train: one may have ended or been left."""
+        if self._now() - self._polled >= SECONDS_BETWEEN_POLLS and self.backend.places(self.workers):
             self._polled = self._now()
             self.progress.waiting[:0] = self.progress.elsewhere
             self.progress.elsewhere = []
 
     def _fill(self) -> None:
-        """Give every slot that is free on this host a run that nobody trains; note what has ended or others train."""
-        busy = {active.slot.index for active in self.progress.active}
-        free = [slot for slot in self.slots if slot.index not in busy]
+        """Start in each free place a run that nobody trains; note those that have ended or that others train."""
+        free = list(self.backend.places(self.workers))
         while free and self.progress.waiting:
             run = self.progress.waiting.pop(0)
-            claim = lock_of(run.path)
+            lock = lock_of(run.path)
             if is_finished(run):
                 self.progress.finished.append(run)
-            elif not claim.acquire():
+            elif not lock.acquire():
                 self.progress.elsewhere.append(run)
-            elif not self._settled(run, claim) and not self._place(run, claim, free):
+            elif not self._settled(run, lock) and not self._place(run, lock, free):
                 break
 
-    def _place(self, run: PlannedRun, claim: RunLock, free: list[Slot]) -> bool:
-        """Start a claimed run in one of some slots, which is taken from them; tell whether others left one."""
-        for slot in free:
-            hold = self.host.take(slot)
-            if hold is not None:
-                if self._start(run, claim, slot, hold):
-                    free.remove(slot)
-                return True
-        self.progress.waiting.insert(0, run)
-        claim.release()
-        if not (self._told or self.progress.active):
-            self._told = True
-            places = "; ".join(slot.words for slot in free)
-            self.view.event(f"waiting: runs of other sweeps hold {places}")
-        return False
-
-    def _settled(self, run: PlannedRun, claim: RunLock) -> bool:
-        """Tell whether a claimed run is not to be trained after all, and note why."""
+    def _settled(self, run: PlannedRun, lock: RunLock) -> bool:
+        """Tell whether a locked run is not to be trained after all, and note why."""
         if is_locked(run.path / LOCK):
             self.progress.elsewhere.append(run)
         elif is_finished(run):
@@ -194,37 +158,46 @@ class Runner:
             if failure is None:
                 return False
             self.progress.failed.append((run, failure))
-            self.view.event(f"left  {run.label}: it failed before ({failure.reason}); see --retry-failed")
-        claim.release()
+            self.view.event(f"skip  {run.label}: it failed before ({failure.reason}); see --retry-failed")
+        lock.release()
         return True
 
     def _standing_failure(self, run: PlannedRun) -> Failure | None:
-        """Return why a run is left alone; forget a failure from before this sweep if it is to be tried again, once."""
+        """Return why a run is left alone; forget a failure from before this sweep if it is to be retried, once."""
         if run.name in self._retry:
             self._retry.discard(run.name)
             forget_failure(self.suite, run)
         return find_failure(self.suite, run)
 
-    def _start(self, run: PlannedRun, claim: RunLock, slot: Slot, hold: CoreLock) -> bool:
-        """Start a run in a slot and return whether it runs; a command that cannot be started is a failure."""
-        port = free_port([active.port for active in self.progress.active])
-        command = self.launcher(run, slot, self.suite.processes, port)
-        try:
-            tree = Tree(command, slot, log_path(self.suite, run), (claim.handle, *hold.handles))
-        except OSError as error:
-            self._fail(run, f"cannot be started: {error}", 1, [])
-            claim.release()
-            hold.release()
-            return False
+    def _place(self, run: PlannedRun, lock: RunLock, free: list[Any]) -> bool:
+        """Start a locked run in one of the free places, which is taken from them; tell whether one was to be had.
+
+        A run that cannot be started has failed.
+        """
         resumed = (run.path / CHECKPOINTS).is_dir()
-        self.progress.active.append(Active(run, tree, slot, port, claim, hold, self._now(), resumed))
-        self.view.event(f"start {run.label} on {slot.words}{' (goes on)' if resumed else ''}")
-        return True
+        for place in free:
+            try:
+                job = self.backend.start(run, place, lock)
+            except OSError as error:
+                self._fail(run, Exit(1, f"cannot be started: {error}"))
+                lock.release()
+                return True
+            if job is not None:
+                free.remove(place)
+                self.progress.active.append(Active(run, job, lock, self._now(), resumed))
+                self.view.event(f"start {run.label} on {job.where}{' (resumed)' if resumed else ''}")
+                return True
+        self.progress.waiting.insert(0, run)
+        lock.release()
+        if not (self._told or self.progress.active):
+            self._told = True
+            self.view.event(f"waiting: runs of other sweeps are using {'; '.join(place.name for place in free)}")
+        return False
 
     def _collect(self, active: Active) -> None:
-        """Note how a run ended, if it has; what others must know is on the disk before the claim is given back."""
-        code = active.tree.poll()
-        if code is None:
+        """Note how a run ended, if it has; what others must know is on the disk before its lock is released."""
+        ended = active.job.poll()
+        if ended is None:
             return
         run, took = active.run, self._now() - active.started
         self.progress.active.remove(active)
@@ -233,21 +206,20 @@ class Runner:
                 self.progress.seconds[run.name] = took
             self.progress.finished.append(run)
             self.view.event(f"done  {run.label} in {took:.0f} s")
-        elif active.tree.asked and not (run.path / FAILED).is_file():
+        elif active.stopped and not (run.path / FAILED).is_file():
             self.progress.interrupted.append(run)
         elif is_locked(run.path / LOCK):
             # Somebody started the same run by hand between our look and its start.
             self.progress.elsewhere.append(run)
         else:
-            own = find_failure(self.suite, run)
-            reason = own.reason if own else explain_exit(code) if code else "ended without a result"
-            self._fail(run, reason, code, last_lines(log_path(self.suite, run), active.tree.log_start))
-        active.release()
+            self._fail(run, ended)
+        active.lock.release()
 
-    def _fail(self, run: PlannedRun, reason: str, code: int, lines: Sequence[str]) -> None:
-        """Record a failure."""
+    def _fail(self, run: PlannedRun, ended: Exit) -> None:
+        """Record a failure; what the run itself says of it comes first."""
+        own = find_failure(self.suite, run)
         log, command = str(log_path(self.suite, run)), show_command(run, self.suite.processes)
-        failure = Failure(run.name, reason, code, list(lines), log, command)
+        failure = Failure(run.name, own.reason if own else ended.reason, ended.code, list(ended.lines), log, command)
         try:
             write_failure(self.suite, run, failure)
         except OSError as error:

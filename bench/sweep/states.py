@@ -15,9 +15,6 @@ from bench.util.files import write_atomically
 State = Literal["finished", "failed", "running", "interrupted", "waiting"]
 FAILURES, LOGS = "failures", "logs"
 LAST_LINES = 15
-# What the exit codes of a launcher mean; a negative code -N of a process reaches a shell as 256 - N.
-EXITS = {1: "failed", 2: "bad input", 130: "stopped by SIGINT", 143: "stopped by SIGTERM"}
-SIGNALS = {9: "killed (SIGKILL), perhaps for want of memory", 15: "stopped by SIGTERM", 11: "crashed (SIGSEGV)"}
 
 
 @dataclass(frozen=True)
@@ -120,14 +117,6 @@ def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
     else:
         share = float(last["batch"] / in_batches(duration, run.spec))
     return min(1.0, share), last
-
-
-def explain_exit(code: int) -> str:
-    """Return what an exit code of a launcher says about its run."""
-    number = -code if code < 0 else 256 - code if code > 192 else 0
-    if number:
-        return SIGNALS.get(number, f"ended by signal {number}")
-    return EXITS.get(code, f"exit code {code}")
 
 
 def last_lines(log: Path, start: int = 0) -> list[str]:

@@ -16,6 +16,7 @@ An ablation without `arms` contributes all of its arms. A model's own overrides 
 """
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ class Suite(Section):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a suite: its spec, its directory, and the words that make `bench/train.py` train it."""
+    """One run of a suite: its resolved spec, its directory, and the words by which a user trains it alone."""
 
     spec: RunSpec
     path: Path
@@ -109,6 +110,11 @@ class PlannedRun:
     def label(self) -> str:
         """Return the run's name without the experiment."""
         return self.path.name
+
+
+def show_command(run: PlannedRun, processes: int) -> str:
+    """Return the command by which a user trains a run alone."""
+    return shlex.join(["composer", "-n", str(processes), "bench/train.py", *run.words])
 
 
 @dataclass(frozen=True)

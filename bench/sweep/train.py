@@ -8,35 +8,25 @@ Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped 
 
 import argparse
 import os
-import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from bench.budget import data_sizes
-from bench.data.datasets import data_root, find_folder
 from bench.engines.preconditions import check_logging, check_writable
-from bench.sweep.backends.host import HostLocks
+from bench.sweep.backends.interface import Backend
 from bench.sweep.backends.locks import RunLock
-from bench.sweep.backends.machine import Machine, find_machine, make_slots
-from bench.sweep.backends.tree import Launcher, compose
+from bench.sweep.backends.registry import BACKENDS, DEFAULT
 from bench.sweep.progress import LiveView, TimeLeft, make_view
-from bench.sweep.report import (
-    Outlook,
-    failure_lines,
-    invalid_lines,
-    plan_lines,
-    repeated_line,
-    say,
-)
+from bench.sweep.report import failure_lines, invalid_lines, plan_lines, repeated_line, say
 from bench.sweep.runner import Progress, Runner, stop_code
 from bench.sweep.states import is_finished, read_state
-from bench.sweep.suite import Invalid, Plan, PlannedRun, plan_suite
+from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite, plan_suite
 from bench.sweep.timing.calibrate import all_runs, calibration_runs, record_noise_floor
-from bench.sweep.timing.estimate import candidates, choose_workers, tasks_of, works_of
-from bench.sweep.timing.throughput import measure_missing, read_figures
+from bench.sweep.timing.estimate import Estimate
 from bench.util.cli import FAILED, OK, make_parser
-from bench.util.errors import BadInput
+from bench.util.errors import BadInput, unknown
 
 EXAMPLE = "python -m bench.sweep -f yamls/suites/cpu_first.yaml --dry-run"
 TIMING_LOCK = "timing.lock"
@@ -56,27 +46,36 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and what they cost; train nothing")
     parser.add_argument("--retry-failed", action="store_true", help="train again what has failed before")
+    where = f"where to train: {', '.join(BACKENDS)} (default: {DEFAULT})"
+    parser.add_argument("--backend", default=DEFAULT, metavar="NAME", help=where)
     parser.add_argument("--workers", type=workers_argument, metavar="N|auto", help="runs at a time")
     parser.add_argument("--measure", action="store_true", help="measure this machine anew")
     return parser
 
 
-def usable(plan: Plan, *, prepare: bool) -> Plan:
-    """Return the plan without the runs whose data cannot be had; `prepare` draws the embedded data set if need be.
+def make_backend(name: str, suite: Suite) -> Backend[Any]:
+    """Return the backend of a name for a suite; raise BadInput for a name that the registry does not hold."""
+    if name not in BACKENDS:
+        raise unknown("backend", name, BACKENDS)
+    return BACKENDS[name](suite)
+
+
+def usable(plan: Plan, prepare: Callable[[PlannedRun], None] | None = None) -> Plan:
+    """Return the plan without the runs whose data cannot be had; `prepare` makes those of a run available.
 
     Raises BadInput when none is left.
     """
     faults: dict[str, str] = {}
+    examples: dict[str, PlannedRun] = {}
     for run in plan.runs:
-        data = run.spec.data
-        if f"{data!r}" in faults:
-            continue
+        examples.setdefault(f"{run.spec.data!r}", run)
+    for data, run in examples.items():
         try:
             data_sizes(run.spec)
             if prepare:
-                find_folder(data.name, data_root(data.root))
+                prepare(run)
         except BadInput as error:
-            faults[f"{data!r}"] = str(error)
+            faults[data] = str(error)
     runs = tuple(run for run in plan.runs if f"{run.spec.data!r}" not in faults)
     if not runs:
         raise BadInput("\n".join(faults.values()))
@@ -93,47 +92,27 @@ def check_services(plan: Plan) -> None:
         check_logging(logged.spec)
 
 
-def look_ahead(plan: Plan, arguments: argparse.Namespace, machine: Machine, *, measure: bool) -> Outlook:
-    """Return what the suite costs and how many runs are trained at a time; `measure` what is not yet known."""
-    suite = plan.suite
-    runs = all_runs(plan)
-    works, tasks = works_of(runs), tasks_of(runs, suite, machine)
-    counts = candidates(suite, machine, arguments.workers)
-    figures = read_figures(suite.folder, machine)
-    wanted = list(tasks.values())
-    if measure and (arguments.measure or any(figures.missing(count, wanted) for count in counts)):
-        shown = " and ".join(map(str, counts))
-        print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
-        figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, arguments.measure)
-    left = {run.name: works[run.name] for run in runs if not is_finished(run)}
-    workers, why = choose_workers(left, tasks, figures, counts)
-    return Outlook(works, tasks, figures, machine, workers, why)
-
-
-def dry_run(plan: Plan, arguments: argparse.Namespace) -> int:
+def dry_run(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) -> int:
     """Print the runs with their estimated cost."""
-    plan = usable(plan, prepare=False)
-    outlook = look_ahead(plan, arguments, find_machine(), measure=True)
+    plan = usable(plan)
     runs = all_runs(plan)
+    estimate = backend.estimate(runs, arguments.workers, timed=True, anew=arguments.measure)
     states = {run.name: read_state(plan.suite, run) for run in runs}
-    say(plan_lines(plan, runs, states, outlook, retry=arguments.retry_failed))
+    say(plan_lines(plan, runs, states, estimate, retry=arguments.retry_failed))
     return OK
 
 
-def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> int:
+def execute(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) -> int:
     """Train what is not finished, report what failed, and return the exit code."""
     check_services(plan)
-    plan = usable(plan, prepare=True)
+    plan = usable(plan, backend.prepare)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
-    machine, host = find_machine(), HostLocks()
-    several = len(candidates(plan.suite, machine, arguments.workers)) > 1
-    left = any(not is_finished(run) for run in all_runs(plan))
-    with ExitStack() as stack:
-        if plan.suite.timing and left:
-            hold_alone(plan, machine, host, stack)
-        outlook = look_ahead(plan, arguments, machine, measure=left and (several or arguments.measure))
-        say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {outlook.workers} ({outlook.why})"])
-        runners = train(plan, arguments, outlook, launcher, host)
+    runs = all_runs(plan)
+    alone = plan.suite.timing and any(not is_finished(run) for run in runs)
+    with held_alone(plan, backend) if alone else nullcontext():
+        estimate = backend.estimate(runs, arguments.workers, timed=False, anew=arguments.measure)
+        say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {estimate.workers} ({estimate.why})"])
+        runners = train(plan, arguments, estimate, backend)
     failed = [item for runner in runners for item in runner.progress.failed]
     stopped = max(runner.stop.received for runner in runners)
     closing = closing_line([runner.progress for runner in runners], len(plan.invalid), stopped)
@@ -141,33 +120,33 @@ def execute(plan: Plan, arguments: argparse.Namespace, launcher: Launcher) -> in
     return stop_code(stopped) or (FAILED if failed or plan.invalid else OK)
 
 
-def hold_alone(plan: Plan, machine: Machine, host: HostLocks, stack: ExitStack) -> None:
-    """Hold the suite and the whole machine for this sweep alone until the stack is closed.
+@contextmanager
+def held_alone(plan: Plan, backend: Backend[Any]) -> Iterator[None]:
+    """Hold the suite and the backend's machines for this sweep alone while entered.
 
-    Waits for what other runs hold of the machine; raises BadInput when another sweep holds the suite.
+    Waits for other runs to leave the machines; raises BadInput when another sweep holds the suite.
     """
-    claim = RunLock(plan.suite.folder / TIMING_LOCK)
-    if not claim.acquire():
+    lock = RunLock(plan.suite.folder / TIMING_LOCK)
+    if not lock.acquire():
         raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
-    stack.callback(claim.release)
-    stack.callback(host.release)
-    host.keep_all(machine, lambda line: say([line]))
+    try:
+        with backend.exclusive(lambda line: say([line])):
+            yield
+    finally:
+        lock.release()
 
 
-def train(
-    plan: Plan, arguments: argparse.Namespace, outlook: Outlook, launcher: Launcher, host: HostLocks
-) -> list[Runner]:
+def train(plan: Plan, arguments: argparse.Namespace, estimate: Estimate, backend: Backend[Any]) -> list[Runner]:
     """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
-    slots = make_slots(outlook.machine, outlook.workers, plan.suite.processes)
     pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
     load = os.getloadavg()[0]
     runners: list[Runner] = []
     for runs in ([*pair], [*plan.runs]):
         if not runs or (runners and runners[-1].stop.received):
             continue
-        view = make_view(time_left(runs, outlook))
+        view = make_view(time_left(runs, estimate))
         retry = arguments.retry_failed
-        runners.append(Runner(plan.suite, runs, slots, view, retry=retry, launcher=launcher, host=host))
+        runners.append(Runner(plan.suite, runs, backend, estimate.workers, view, retry=retry))
         try:
             runners[-1].run()
         finally:
@@ -178,12 +157,12 @@ def train(
     return runners
 
 
-def time_left(runs: Sequence[PlannedRun], outlook: Outlook) -> TimeLeft:
+def time_left(runs: Sequence[PlannedRun], estimate: Estimate) -> TimeLeft:
     """Return what estimates the time left of some runs."""
-    rates = {name: outlook.figures.rate(outlook.workers, task) for name, task in outlook.tasks.items()}
-    expected = {run.name: outlook.works[run.name].time(rates[run.name]) for run in runs if run.name in outlook.works}
+    rates = {name: estimate.figures.rate(estimate.workers, task) for name, task in estimate.tasks.items()}
+    expected = {run.name: estimate.works[run.name].time(rates[run.name]) for run in runs if run.name in estimate.works}
     first = next(iter(expected.values()), None)
-    return TimeLeft({run.name: expected.get(run.name, first) for run in runs}, outlook.workers)
+    return TimeLeft({run.name: expected.get(run.name, first) for run in runs}, estimate.workers)
 
 
 def noise_line(floor: dict[str, object] | None) -> str:
@@ -206,8 +185,9 @@ def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> 
     return f"{line}{f', {interrupted} not finished' if stopped else ''}.{again}{retry}"
 
 
-def main(words: Sequence[str], launcher: Launcher = compose) -> int:
+def main(words: Sequence[str]) -> int:
     """Train a suite, or show its plan."""
     arguments = build_parser().parse_args(words)
     plan = plan_suite(arguments.file, arguments.overrides)
-    return dry_run(plan, arguments) if arguments.dry_run else execute(plan, arguments, launcher)
+    backend = make_backend(arguments.backend, plan.suite)
+    return dry_run(plan, arguments, backend) if arguments.dry_run else execute(plan, arguments, backend)

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,24 +13,23 @@ from bench.analysis.sources import noise_floors
 from bench.config import YAMLS
 from bench.records import NOISE_FLOOR, read_run
 from bench.sweep.__main__ import main
-from bench.sweep.backends.host import CoreLock
 from bench.sweep.backends.locks import RunLock, is_running, lock_of
-from bench.sweep.backends.machine import Slot
+from bench.sweep.backends.registry import BACKENDS
+from bench.sweep.backends.tree import explain_exit
 from bench.sweep.progress import LiveView, PlainView, TimeLeft, summary
 from bench.sweep.runner import Active, Progress
-from bench.sweep.states import explain_exit, last_lines, read_state
+from bench.sweep.states import last_lines, read_state
 from bench.sweep.suite import PlannedRun
 from bench.sweep.timing.calibrate import calibration_runs, record_noise_floor, relative_difference
-from bench.sweep.train import main as train
 from bench.util.cli import run_command
+from tests.sweep.backends.remote import STAND_INS
 from tests.sweep.conftest import WriteSuite, expand, read_starts
-from tests.sweep.driver import stand_in
 
 pytestmark = pytest.mark.usefixtures("small")
 
 
 def active(run: PlannedRun, started: float) -> Active:
-    return Active(run, None, Slot(0, (0,), (), 1), 20_000, lock_of(run.path), CoreLock(), started, False)  # type: ignore[arg-type]
+    return Active(run, SimpleNamespace(where="core 0"), lock_of(run.path), started, False)
 
 
 def write_row(run: PlannedRun, batch: int) -> None:
@@ -158,7 +158,8 @@ def timing_suite(write_suite: WriteSuite) -> Path:
 
 def run_driver(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.delenv("FAKE", raising=False)
-    return run_command(lambda words: train(words, launcher=stand_in), ["-f", str(path)])
+    monkeypatch.setitem(BACKENDS, "local", STAND_INS["local"])
+    return run_command(main, ["-f", str(path)])
 
 
 def test_a_suite_for_timing_starts_with_the_same_run_twice_and_records_the_noise_floor(

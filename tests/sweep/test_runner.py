@@ -14,17 +14,18 @@ import psutil
 import pytest
 
 from bench.sweep.__main__ import main
+from bench.sweep.backends.local import LocalBackend
 from bench.sweep.backends.locks import lock_of
-from bench.sweep.backends.machine import Slot, usable_cores
-from bench.sweep.backends.tree import Tree
+from bench.sweep.backends.machine import Machine, Slot, usable_cores
+from bench.sweep.backends.tree import Launcher, Tree
 from bench.sweep.progress import PlainView, TimeLeft
 from bench.sweep.runner import Progress, Runner, View
 from bench.sweep.states import find_failure, progress, read_state
-from bench.sweep.suite import Plan
+from bench.sweep.suite import Plan, PlannedRun
 from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
 from tests.sweep.conftest import WriteSuite, expand, read_starts
-from tests.sweep.driver import stand_in
+from tests.sweep.stand_in import stand_in
 
 pytestmark = pytest.mark.usefixtures("small")
 
@@ -54,12 +55,19 @@ def execute(
     """Execute a plan in this process, in as many slots as the suite says (they share this machine's cores)."""
     monkeypatch.setenv("FAKE", json.dumps(behaviours))
     workers = int(plan.suite.workers)
-    cores = usable_cores()
-    # GPUs, which nothing here uses, are locked in place of the cores, of which there may be fewer than slots.
-    slots = [Slot(index, (cores[index % len(cores)],), (str(index),), 1) for index in range(workers)]
-    runner = Runner(plan.suite, plan.runs, slots, view or Recorded(), retry=retry, launcher=stand_in)
+    backend = on_slots(plan, workers)
+    runner = Runner(plan.suite, plan.runs, backend, workers, view or Recorded(), retry=retry)
     runner.run()
     return runner
+
+
+def on_slots(plan: Plan, slots: int, launcher: Launcher = stand_in) -> LocalBackend:
+    """Return the local backend on a machine with room for so many runs, of which there may be more than cores.
+
+    It has as many GPUs, which nothing here uses: they are locked in place of the cores.
+    """
+    machine = Machine(usable_cores(), tuple(map(str, range(slots))))
+    return LocalBackend(plan.suite, launcher=launcher, machine=machine)
 
 
 def start_driver(path: Path, *words: str, host: Path | None = None, **fake: str) -> subprocess.Popen[str]:
@@ -170,8 +178,8 @@ def test_trying_again_is_done_once(write_suite: WriteSuite, monkeypatch: pytest.
 
 def test_a_command_that_does_not_start_is_a_failure(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = expand(write_suite(models=["resnet_20.yaml"]))
-    slots = [Slot(0, usable_cores()[:1], (), 1)]
-    runner = Runner(plan.suite, plan.runs, slots, Recorded(), launcher=lambda *_: ["/no/such/program"])
+    backend = on_slots(plan, 1, lambda *_: ["/no/such/program"])
+    runner = Runner(plan.suite, plan.runs, backend, 1, Recorded())
     ((_, failure),) = runner.run().failed
     assert "cannot be started" in failure.reason
     assert find_failure(plan.suite, plan.runs[0]) == failure
@@ -188,37 +196,17 @@ def test_each_run_is_pinned_to_the_cores_of_its_slot(write_suite: WriteSuite, mo
 
 
 def test_a_run_that_is_trained_by_hand_is_waited_for(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = expand(write_suite(models=["resnet_20.yaml", "resnet_32.yaml"]))
-    by_hand = subprocess.Popen([*stand_in(plan.runs[0], None, 1, 0)[:-1], "slow"])  # type: ignore[arg-type]
+    path = write_suite(models=["resnet_20.yaml", "resnet_32.yaml"])
+    plan = expand(path)
+    spec_file = path.with_name("spec.json")
+    spec_file.write_text(plan.runs[0].spec.model_dump_json())
+    by_hand = subprocess.Popen([*stand_in(plan.runs[0], spec_file)[:-1], "slow"])
     wait_for(lambda: (plan.runs[0].path / "run.lock").exists())
     assert read_state(plan.suite, plan.runs[0]) == "running"
     runner = execute(plan, {}, monkeypatch)
     assert by_hand.wait() == 0
     assert len(runner.progress.finished) == 2
     assert Counter(start["run"] for start in read_starts(Path(plan.suite.runs))) == {r.label: 1 for r in plan.runs}
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_cleanly_and_the_same_command_goes_on(number: signal.Signals, write_suite: WriteSuite) -> None:
-    path = write_suite(seeds=[0, 1])
-    plan = expand(path)
-    runs = Path(plan.suite.runs)
-    driver = start_driver(path, resnet_20="slow", resnet_32="slow", ghost_resnet_20="slow")
-    wait_for(lambda: sum(1 for _ in runs.glob("*/*/epochs.jsonl")) == 2)
-    driver.send_signal(number)
-    printed, _ = driver.communicate(timeout=60)
-    assert driver.returncode == 128 + number, printed
-    assert "0 finished, 0 failed, 6 not finished. The same command goes on." in printed
-    assert not [start for start in read_starts(runs) if is_alive(start["pid"])]
-    assert [read_state(plan.suite, run) for run in plan.runs] == ["interrupted"] * 2 + ["waiting"] * 4
-    driver = start_driver(path)
-    printed, _ = driver.communicate(timeout=60)
-    assert driver.returncode == 0, printed
-    assert "(goes on)" in printed
-    assert "6 finished, 0 failed." in printed
-    for run in plan.runs:
-        epochs = [json.loads(line)["epoch"] for line in (run.path / "epochs.jsonl").read_text().splitlines()]
-        assert epochs == [1, 2, 3, 4], "what was interrupted goes on where it was"
 
 
 def test_training_processes_are_stopped_through_their_launcher(write_suite: WriteSuite) -> None:
@@ -245,21 +233,6 @@ def test_training_processes_do_not_outlive_a_launcher_that_is_killed(write_suite
     assert f"FAILED {plan.runs[0].name}: killed (SIGKILL)" in printed
     assert not is_alive(start["pid"])
     assert read_state(plan.suite, plan.runs[1]) == "finished"
-
-
-def test_a_second_interrupt_kills_at_once(write_suite: WriteSuite) -> None:
-    path = write_suite(models=["resnet_20.yaml"])
-    run = expand(path).runs[0]
-    driver = start_driver(path, resnet_20="stubborn")
-    wait_for(lambda: bool(read_starts(run.path.parent.parent)))
-    pid = read_starts(run.path.parent.parent)[0]["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    driver.send_signal(signal.SIGINT)
-    time.sleep(1)
-    driver.send_signal(signal.SIGINT)
-    driver.communicate(timeout=60)
-    wait_for(lambda: not is_alive(pid))
-    assert driver.returncode == 1
 
 
 def test_a_killed_sweep_leaves_its_runs_to_themselves_and_the_next_waits_for_them(write_suite: WriteSuite) -> None:
@@ -324,13 +297,12 @@ def test_the_report_names_what_failed_with_its_last_lines(write_suite: WriteSuit
 def test_parallel_runs_get_ports_of_their_own(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:
     ports: list[int] = []
 
-    def noting(run: object, slot: object, processes: int, port: int) -> list[str]:
+    def noting(run: PlannedRun, spec_file: Path, processes: int, port: int) -> list[str]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
         ports.append(port)
-        return stand_in(run, slot, processes, port)  # type: ignore[arg-type]
+        return stand_in(run, spec_file, processes, port)
 
     plan = expand(write_suite(seeds=[0, 1]))
-    slots = [Slot(index, usable_cores()[:1], (str(index),), 1) for index in range(6)]
-    Runner(plan.suite, plan.runs, slots, Recorded(), launcher=noting).run()
+    Runner(plan.suite, plan.runs, on_slots(plan, 6, noting), 6, Recorded()).run()
     assert len(set(ports)) == 6

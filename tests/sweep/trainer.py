@@ -1,4 +1,4 @@
-"""Stand in for a training: `python tests/sweep/trainer.py RUN_DIRECTORY SPEC BEHAVIOUR`.
+"""Stand in for a training: `python tests/sweep/trainer.py RUN_DIRECTORY SPEC_FILE BEHAVIOUR`.
 
 It needs the standard library alone, and keeps what `bench/train.py` promises: the run's lock, epochs, a result at the
 end, a checkpoint at SIGTERM from which the next start goes on, exit code 143. Every start is noted in `starts.txt` of
@@ -86,15 +86,15 @@ def train(run: Path, spec: dict, behaviour: str) -> None:
 
 def main() -> None:
     """Train, or start a process that does and wait for it, as the launcher does."""
-    run, spec, behaviour = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3]
+    run, text, behaviour = Path(sys.argv[1]), Path(sys.argv[2]).read_text(), sys.argv[3]
     if behaviour == "launcher":
         sys.exit(subprocess.run([sys.executable, __file__, sys.argv[1], sys.argv[2], "slow"], check=False).returncode)
     run.mkdir(parents=True, exist_ok=True)
     note_start(run)
     handle = lock(run)
-    (run / "spec.yaml").write_text(sys.argv[2])
+    (run / "spec.yaml").write_text(text)
     misbehave(behaviour, run)
-    train(run, spec, behaviour)
+    train(run, json.loads(text), behaviour)
     os.close(handle)
 
 

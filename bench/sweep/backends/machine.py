@@ -43,8 +43,8 @@ class Slot:
     threads: int
 
     @property
-    def words(self) -> str:
-        """Return the slot in words."""
+    def name(self) -> str:
+        """Return the slot's GPUs and cores, as shown to the user."""
         where = f"GPU {','.join(self.gpus)}, " if self.gpus else ""
         return f"{where}core{'s' if len(self.cores) > 1 else ''} {','.join(map(str, self.cores))}"
 

@@ -1,4 +1,4 @@
-"""One run's processes: started in a session of their own, asked to stop with a checkpoint, never left behind."""
+"""One run's processes: the launcher, in a session of its own, and all that it starts."""
 
 import os
 import shlex
@@ -18,19 +18,31 @@ from bench.sweep.suite import PlannedRun
 SCRIPT = Path(__file__).resolve().parents[2] / "train.py"
 # How long a run may take to end after it was asked to: a step or an evaluation, and a checkpoint.
 SECONDS_TO_STOP = 180.0
-# The command that trains a run in a slot, on a port.
-Launcher = Callable[[PlannedRun, Slot, int, int], list[str]]
+# What the exit codes of a launcher mean; a negative code -N of a process reaches a shell as 256 - N.
+EXITS = {
+    0: "ended without a result",
+    1: "failed",
+    2: "bad input",
+    130: "stopped by SIGINT",
+    143: "stopped by SIGTERM",
+}
+SIGNALS = {9: "killed (SIGKILL), perhaps out of memory", 15: "stopped by SIGTERM", 11: "crashed (SIGSEGV)"}
+# Returns the command that trains a run from the file of its resolved spec, in some processes that meet on a port.
+Launcher = Callable[[PlannedRun, Path, int, int], list[str]]
 
 
-def compose(run: PlannedRun, slot: Slot, processes: int, port: int) -> list[str]:
+def compose(run: PlannedRun, spec_file: Path, processes: int, port: int) -> list[str]:
     """Return the launcher's command: `composer -n N --master_port PORT bench/train.py -f …`."""
     launcher = [sys.executable, "-m", "bench.launch", "-n", str(processes), "--master_port", str(port)]
-    return [*launcher, str(SCRIPT), *run.words, f"threads={slot.threads}"]
+    return [*launcher, str(SCRIPT), "-f", str(spec_file)]
 
 
-def show_command(run: PlannedRun, processes: int) -> str:
-    """Return the command by which a user trains the run alone."""
-    return shlex.join(["composer", "-n", str(processes), "bench/train.py", *run.words])
+def explain_exit(code: int) -> str:
+    """Return what the exit code of a launcher without a result says about its run."""
+    number = -code if code < 0 else 256 - code if code > 192 else 0
+    if number:
+        return SIGNALS.get(number, f"ended by signal {number}")
+    return EXITS.get(code, f"exit code {code}")
 
 
 class Tree:
@@ -52,15 +64,14 @@ class Tree:
                 start_new_session=True,
                 pass_fds=tuple(locks),
             )
-        self.asked = self._orphans_asked = False
+        self._orphans_asked = False
         self._deadline = float("inf")
 
-    def ask_to_stop(self) -> None:
-        """Ask the run to save a checkpoint and end.
+    def stop(self) -> None:
+        """Ask the run to save a checkpoint and exit.
 
         The training processes get the signal themselves: a launcher that gets it passes it on but waits only 30 s.
         """
-        self.asked = True
         self._deadline = time.monotonic() + SECONDS_TO_STOP
         with suppress(psutil.NoSuchProcess):
             launcher = psutil.Process(self.process.pid)

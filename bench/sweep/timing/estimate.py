@@ -5,6 +5,7 @@ third of a training step an image. Start-up is assumed; Composer's own work a st
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,10 +13,11 @@ from functools import partial
 from algorithms.registry import unplanned
 from bench.budget import data_sizes, forward_macs, in_batches, planned_flops, steps_an_epoch
 from bench.spec import RunSpec
-from bench.sweep.backends.machine import Machine, possible_workers
+from bench.sweep.backends.machine import Machine, make_slots, possible_workers
+from bench.sweep.states import is_finished
 from bench.sweep.suite import PlannedRun, Suite
 from bench.sweep.timing.probe import Task, make_task
-from bench.sweep.timing.throughput import Figures
+from bench.sweep.timing.throughput import Figures, measure_missing, read_figures
 from bench.util.errors import BadInput
 
 STARTUP_SECONDS = 30.0
@@ -43,6 +45,44 @@ class Work:
         if rate is None or self.samples is None:
             return None
         return (self.samples + FORWARD_SHARE * self.evaluated) / rate + STARTUP_SECONDS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What runs cost, and how many of them are trained at a time and why.
+
+    `works` and `tasks` are by the names of the runs; `figures` were measured on a machine of so many `cores`.
+    """
+
+    works: Mapping[str, Work]
+    tasks: Mapping[str, Task]
+    figures: Figures
+    cores: int
+    workers: int
+    why: str
+
+
+def estimate_on(
+    machine: Machine, suite: Suite, runs: Sequence[PlannedRun], workers: int | None, *, timed: bool, anew: bool
+) -> Estimate:
+    """Return what runs cost on this machine, so many at a time or as many as take least time.
+
+    What is not known of its speed is measured where the choice needs it, and with `timed` in any case; with `anew` all
+    of it is measured again. Raises BadInput for more workers than the machine has room for.
+    """
+    counts = candidates(suite, machine, workers)
+    for count in counts:
+        make_slots(machine, count, suite.processes)
+    works, tasks = works_of(runs), tasks_of(runs, suite, machine)
+    left = {run.name: works[run.name] for run in runs if not is_finished(run)}
+    figures, wanted = read_figures(suite.folder, machine), list(tasks.values())
+    missing = any(figures.missing(count, wanted) for count in counts)
+    if (timed or (left and (anew or len(counts) > 1))) and (anew or missing):
+        shown = " and ".join(map(str, counts))
+        print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
+        figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, anew)
+    chosen, why = choose_workers(left, tasks, figures, counts)
+    return Estimate(works, tasks, figures, len(machine.cores), chosen, why)
 
 
 def work_of(spec: RunSpec, macs: int | None) -> Work:

@@ -5,20 +5,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bench.sweep.backends import host as h
 from bench.sweep.backends.host import HostLocks, everything, lock_folder, names_of
+from bench.sweep.backends.local import LocalBackend
 from bench.sweep.backends.machine import Machine, Slot, usable_cores
+from bench.sweep.backends.registry import BACKENDS
 from bench.sweep.backends.tree import Tree
 from bench.sweep.suite import PlannedRun
 from bench.sweep.train import main
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 from tests.sweep.conftest import WriteSuite, expand, read_starts
-from tests.sweep.driver import stand_in
+from tests.sweep.stand_in import stand_in
 from tests.sweep.test_runner import start_driver, wait_for
 
 WHOLE = Slot(0, usable_cores(), (), 1)
@@ -60,7 +63,11 @@ def test_a_run_keeps_its_cores_when_its_sweep_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_others_off_it(
-    small: None, write_suite: WriteSuite, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: None,
+    write_suite: WriteSuite,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = write_suite(models=["resnet_20.yaml"], timing=True, workers=None)
     # A core that the suite itself would not use, if the host has one.
@@ -73,11 +80,12 @@ def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_other
     held.release()
     beside: list[bool] = []
 
-    def noting(run: PlannedRun, slot: Slot, processes: int, port: int) -> list[str]:
+    def noting(run: PlannedRun, spec_file: Path, processes: int, port: int) -> list[str]:
         beside.append(done.exists() and HostLocks().take(Slot(0, (last,), (), 1)) is None)
-        return stand_in(run, slot, processes, port)
+        return stand_in(run, spec_file, processes, port)
 
-    assert run_command(lambda words: main(words, launcher=noting), ["-f", str(path)]) == 0
+    monkeypatch.setitem(BACKENDS, "local", partial(LocalBackend, launcher=noting))
+    assert run_command(main, ["-f", str(path)]) == 0
     assert neighbour.wait() == 0
     assert beside == [True] * 3
     assert capsys.readouterr().out.count("waiting for the whole machine: another run holds") == 1
@@ -106,7 +114,7 @@ def test_after_a_killed_sweep_no_other_starts_beside_its_run(
     wait_for(lambda: len(read_starts(runs)) == 1)
     driver.kill()
     driver.communicate()
-    words = "waiting for the whole machine" if timing else "waiting: runs of other sweeps hold core"
+    words = "waiting for the whole machine" if timing else "waiting: runs of other sweeps are using core"
     waiting = start_driver(second)
     assert waiting.stdout is not None
     printed = "".join(takewhile_including(waiting.stdout, words))
