@@ -39,6 +39,11 @@ def installed(package: str) -> str | None:
         return None
 
 
+def process_started() -> float:
+    """Return when this process started, in seconds since the epoch."""
+    return psutil.Process().create_time()
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

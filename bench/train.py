@@ -7,7 +7,6 @@ and leaves a finished one alone. SIGTERM and SIGINT end it with a checkpoint. Ex
 
 import argparse
 import faulthandler
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -16,49 +15,20 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from bench.budget import data_sizes
 from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.clock import start_clock
 from bench.engines.memory import keep_freed_memory
-from bench.engines.plan import machine_line, plan_lines
-from bench.engines.precision import Decision, find_device
+from bench.engines.plan import print_machine, print_plan
+from bench.engines.precision import Decision
 from bench.engines.preconditions import check_preconditions
 from bench.engines.registry import find_engine
-from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm
-from bench.environment import describe_environment, threads_a_process
+from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm, report_once
+from bench.environment import describe_environment, process_started
 from bench.records import RESULT, RunWriter, read_failure, run_directory
 from bench.spec import RunSpec
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import BadInput
-
-SECONDS_FOR_RANK_ZERO_TO_SPEAK = 3.0
-
-
-def rank() -> int:
-    """Return this process's number among the launcher's, 0 without a launcher."""
-    return int(os.environ.get("RANK", "0"))
-
-
-def world_size() -> int:
-    """Return the number of the launcher's processes, 1 without a launcher."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def say_plan(spec: RunSpec, path: Path) -> None:
-    """Say what is known of a run before torch and Composer are imported, which takes seconds."""
-    if rank() == 0:
-        print(*plan_lines(spec, data_sizes(spec), path), sep="\n", flush=True)
-
-
-def say_machine(spec: RunSpec, decision: Decision) -> None:
-    """Say how the run is computed on this machine, before Composer is imported."""
-    import torch
-
-    if rank() == 0:
-        threads = spec.threads or threads_a_process(int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        gpu = torch.cuda.get_device_name() if find_device(spec.device) == "gpu" else None
-        print(machine_line(decision, world_size(), threads, gpu), flush=True)
+from bench.util.ranks import rank, world_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +52,9 @@ def train(arguments: Sequence[str]) -> int:
     failure = read_failure(path)
     if failure:
         raise RunStopped(describe_failure(str(path), failure))
-    say_plan(spec, path)
+    print_plan(spec, path)
     dataset, decision = check_preconditions(spec, path, rank(), world_size())
-    say_machine(spec, decision)
+    print_machine(spec, decision)
     return run(spec, dataset, decision, RunWriter(path))
 
 
@@ -109,26 +79,9 @@ def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) 
     return OK
 
 
-def process_started() -> float:
-    """Return when this process started, in seconds since the epoch."""
-    import psutil
-
-    return psutil.Process().create_time()
-
-
 def main(arguments: Sequence[str]) -> int:
-    """Train; let rank 0 word what every rank has met, so that it is printed once and decides the exit code."""
-    try:
-        return train(arguments)
-    except RunStopped as stop:
-        if rank() == 0:
-            print(stop, file=sys.stderr)
-        return stop.exit_code
-    except BadInput:
-        if rank() != 0:
-            # If rank 0 has met it too, the launcher ends this process within the pause and the words are hidden.
-            time.sleep(SECONDS_FOR_RANK_ZERO_TO_SPEAK)
-        raise
+    """Train; rank 0 reports what ends the run early."""
+    return report_once(train, arguments)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Processes that start at once make it once, and one that is stopped leaves nothin
 """
 
 import json
-import os
 import shutil
 import sys
 import time
@@ -22,6 +21,7 @@ from bench.data.folders import make_folder
 from bench.data.layout import CLASSES_FILE, PARTS
 from bench.data.normalisation import NORMALISATION_FILE
 from bench.util.errors import BadInput
+from bench.util.ranks import rank
 
 LAYOUT_FILES = {f"{part}_{kind}.npy" for part in PARTS for kind in ("images", "labels")} | {
     CLASSES_FILE,
@@ -75,7 +75,7 @@ def three_ways(name: str, folder: Path) -> str:
 
 def say(text: str) -> None:
     """Print a notice to stderr, from the first process of a run only."""
-    if os.environ.get("RANK", "0") == "0":
+    if rank() == 0:
         print(text, file=sys.stderr, flush=True)
 
 

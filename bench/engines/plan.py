@@ -1,12 +1,29 @@
-"""What a run is about to do, in words: printed as soon as it is known, so that nobody waits without a sign."""
+"""What a run is about to do, printed as soon as it is known: importing torch and Composer takes seconds."""
 
 from pathlib import Path
 
-from bench.budget import Sizes
-from bench.engines.precision import Decision
+from bench.budget import Sizes, data_sizes
+from bench.engines.precision import Decision, find_device
 from bench.engines.progress import RunLength, run_length
-from bench.environment import cpu_model
+from bench.environment import cpu_model, threads_a_process
 from bench.spec import RunSpec
+from bench.util.ranks import local_world_size, rank, world_size
+
+
+def print_plan(spec: RunSpec, path: Path) -> None:
+    """Print, on rank 0, what is known of a run before torch is imported."""
+    if rank() == 0:
+        print(*plan_lines(spec, data_sizes(spec), path), sep="\n", flush=True)
+
+
+def print_machine(spec: RunSpec, decision: Decision) -> None:
+    """Print, on rank 0, how a run is computed on this machine."""
+    import torch
+
+    if rank() == 0:
+        threads = spec.threads or threads_a_process(local_world_size())
+        gpu = torch.cuda.get_device_name() if find_device(spec.device) == "gpu" else None
+        print(machine_line(decision, world_size(), threads, gpu), flush=True)
 
 
 def length_words(length: RunLength) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.util.errors import BadInput
+from bench.util.ranks import local_world_size
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +88,7 @@ def compute_capability() -> tuple[int, int]:
     """Return the lowest compute capability of the GPUs that the run's processes on this host train on."""
     import torch
 
-    used = min(torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    used = min(torch.cuda.device_count(), local_world_size())
     return min(torch.cuda.get_device_capability(index) for index in range(max(1, used)))
 
 

@@ -19,6 +19,7 @@ from bench.schedule import shares
 from bench.spec import RunSpec
 from bench.util.duration import Duration
 from bench.util.errors import BadInput
+from bench.util.ranks import local_world_size
 
 
 def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) -> tuple[Dataset, Decision]:
@@ -51,7 +52,7 @@ def check_device(spec: RunSpec) -> None:
     """Refuse a device that this machine does not have, and more processes than it has GPUs."""
     import torch
 
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    here = local_world_size()
     if find_device(spec.device) == "gpu" and (gpus := torch.cuda.device_count()) < here:
         raise BadInput(f"{here} processes on this machine, which has {gpus} GPUs: use -n {gpus}, or device=cpu")
 

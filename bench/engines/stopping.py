@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -21,9 +22,11 @@ from bench.records import RunWriter
 from bench.util.cli import FAILED
 from bench.util.console import CLEAR
 from bench.util.errors import BadInput
+from bench.util.ranks import rank
 
 AGAIN = "Run the same command again to go on."
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_END = 0.5, 5.0
+SECONDS_FOR_RANK_ZERO_TO_REPORT = 3.0
 
 
 class RunStopped(Exception):
@@ -241,3 +244,18 @@ def explain(error: Exception, watch: PeerWatch, run: Path) -> Exception:
             f"({str(error).splitlines()[0]}). {AGAIN}"
         )
     return error
+
+
+def report_once(train: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Train and return the exit code; what every rank has met is printed by rank 0 alone, whose exit code counts."""
+    try:
+        return train(arguments)
+    except RunStopped as stop:
+        if rank() == 0:
+            print(stop, file=sys.stderr)
+        return stop.exit_code
+    except BadInput:
+        if rank() != 0:
+            # If rank 0 has met it too, the launcher ends this process within the pause and its message is not shown.
+            time.sleep(SECONDS_FOR_RANK_ZERO_TO_REPORT)
+        raise

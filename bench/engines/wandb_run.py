@@ -12,6 +12,7 @@ from composer.loggers import WandBLogger
 from bench.engines.wandb_login import wandb_mode
 from bench.records import WANDB
 from bench.spec import RunSpec, recipe_hash
+from bench.util.ranks import rank
 from bench.zoo.build import find_model
 
 # Scalars of the result that W&B shows in its run table.
@@ -81,7 +82,7 @@ def build_wandb(spec: RunSpec, folder: Path, precision: str) -> SampledWandBLogg
 
     Its folder is made first, or wandb would silently use the system's temporary one.
     """
-    if int(os.environ.get("RANK", "0")) == 0:
+    if rank() == 0:
         (folder / WANDB).mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")
