@@ -32,6 +32,8 @@ def find_machine(spec: RunSpec, precision: str) -> Machine:
     device = find_device(spec.device)
     if device == "gpu":
         torch.cuda.set_device(dist.get_local_rank())
+        # cuDNN's default float32 kernels add up in changing order: the same run twice would end with other bits.
+        torch.backends.cudnn.deterministic = True
     threads = spec.threads or threads_a_process(dist.get_local_world_size())
     torch.set_num_threads(threads)
     return Machine(device, Shard(dist.get_global_rank(), dist.get_world_size()), threads, precision)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 import bench.data.loader as loader
 from bench.data.datasets import Dataset, load_dataset, prepare_dataset
@@ -36,3 +37,9 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     monkeypatch.setattr(loader, "reseed", reseed_and_happen)
     yield happens
     assert not happens, "a step was never taken"
+
+
+@pytest.fixture
+def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the machine be its CPU alone: what a test says of CPUs holds on a machine with a GPU too."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

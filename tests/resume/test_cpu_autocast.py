@@ -12,6 +12,8 @@ from bench.engines.stopping import Interrupted
 from tests.resume.runs import At, signalled, start
 from tests.torture.compare import differences, final_state
 
+pytestmark = pytest.mark.usefixtures("without_gpu")
+
 GHOST = ["model.name=ghost_resnet_20", "precision=amp_bf16", "max_duration=4ba"]
 
 

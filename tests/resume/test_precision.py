@@ -35,6 +35,8 @@ from tests.engines.cpus import AVX2, EPYC_ZEN5, replace_cpu
 from tests.resume.runs import SMALL, At, only_run, signalled, start
 from tests.torture.compare import differences, final_state
 
+pytestmark = pytest.mark.usefixtures("without_gpu")
+
 HALF = Decision("amp_fp16", "as declared", native="amp_fp16")
 # What a float16 gradient bears in these tests: as torch's scaler begins with 2^16, the first two steps overflow.
 BEARABLE = 2.0**14
