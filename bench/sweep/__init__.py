@@ -1,1 +1,1 @@
-"""Suites: many runs declared in one file, executed as one job that can be stopped and continued."""
+"""Suites: many runs, declared in one file and trained as one job that can be stopped and resumed."""

@@ -1,4 +1,4 @@
-"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`; `bench.sweep status` looks on."""
+"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`; `bench.sweep status`."""
 
 import sys
 from collections.abc import Sequence
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from bench.util.cli import Command, run_command, run_default
 
 COMMANDS: dict[str, Command] = {
-    "train": Command("bench.sweep.train", "train what a suite has not finished"),
-    "status": Command("bench.sweep.status", "show how far a suite is, or all of them"),
+    "train": Command("bench.sweep.train", "train the unfinished runs of a suite"),
+    "status": Command("bench.sweep.status", "show the state of the runs of one suite, or of all suites"),
 }
 DEFAULT = "train"
 

@@ -12,11 +12,11 @@ from bench.util.text_table import text_table
 
 PFLOP = 10**15
 MISSING = "?"
-UNCOUNTED = "not counted: Composer's own work a step, checkpoints"
+UNCOUNTED = "not included: Composer's overhead per step, checkpoints"
 
 
 def say(lines: Sequence[str]) -> None:
-    """Print lines at once; none print nothing."""
+    """Print lines without buffering."""
     for line in lines:
         print(line, flush=True)
 
@@ -24,9 +24,9 @@ def say(lines: Sequence[str]) -> None:
 def plan_lines(
     plan: Plan, runs: Sequence[PlannedRun], states: Mapping[str, State], estimate: Estimate, *, retry: bool = False
 ) -> list[str]:
-    """Return the plan as `--dry-run` prints it: a line for each run, then what all and what is left of them cost.
+    """Return the plan as `--dry-run` prints it: a line for each run, then the cost of all runs and of those left.
 
-    What has failed is left only if it is to be tried again.
+    Failed runs are left only if they are to be retried.
     """
     header = ("run", "state", "duration", "samples", "PFLOP", "images/s", "time")
     rows = [plan_row(plan.suite, run, states[run.name], estimate) for run in runs]
@@ -36,8 +36,8 @@ def plan_lines(
         *text_table(header, rows, range(2, len(header))),
         "",
         cost_line("all runs", runs, estimate),
-        cost_line("not finished yet", left, estimate),
-        f"at a time: {estimate.workers} ({estimate.why})",
+        cost_line("left to train", left, estimate),
+        f"workers: {estimate.workers} ({estimate.why})",
         *time_lines(left, estimate),
         *repeated_line(plan),
         *invalid_lines(plan.invalid),
@@ -61,68 +61,68 @@ def plan_row(suite: Suite, run: PlannedRun, state: State, estimate: Estimate) ->
 
 
 def label_in(suite: Suite, run: PlannedRun) -> str:
-    """Return a run's label; a run of the calibration, labelled as another, is named in full."""
+    """Return a run's label, or its full name for a run of the calibration, whose label another run has, too."""
     return run.label if run.path.parent == suite.runs_folder else run.name
 
 
 def cost_line(title: str, runs: Sequence[PlannedRun], estimate: Estimate) -> str:
-    """Return how many runs there are and what their training costs in compute."""
+    """Return the number of runs and the compute of their training."""
     flops = [estimate.works[run.name].flops for run in runs]
     unknown = flops.count(None)
-    more = f" and {unknown} of unknown cost" if unknown else ""
+    more = f", without {unknown} of unknown cost" if unknown else ""
     return f"{title}: {len(runs)}, {sum(f for f in flops if f is not None) / PFLOP:.4g} PFLOP{more}"
 
 
 def time_lines(runs: Sequence[PlannedRun], estimate: Estimate) -> list[str]:
-    """Return how long runs are estimated to take, from what figure, and what the estimate leaves out."""
+    """Return the estimated time of runs, the speed it is based on, and what it leaves out."""
     tasks = [estimate.tasks[run.name] for run in runs]
     works = {run.name: estimate.works[run.name] for run in runs}
     if not runs:
         return []
     as_measured, unknown = suite_seconds(works, estimate.tasks, estimate.figures, estimate.workers)
     when = estimate.figures.when(estimate.workers, tasks)
-    lines = [f"estimated time: {show_seconds(as_measured)}, from {speed_words(runs, estimate)} measured {when}"]
+    lines = [f"estimated time: {show_seconds(as_measured)}, at {speed_words(runs, estimate)} measured {when}"]
     if unknown:
-        lines.append(f"not in it, because their speed or length is not known: {', '.join(unknown)}")
+        lines.append(f"without runs of unknown speed or length: {', '.join(unknown)}")
     load, cores = estimate.figures.load(estimate.workers, tasks), estimate.cores
     if load > BUSY * cores:
         free, _ = suite_seconds(works, estimate.tasks, estimate.figures, estimate.workers, free=True)
         lines.append(
-            f"other work was running then (load {load:.1f} on {cores} cores); by processor time, with the machine "
-            f"to itself: {show_seconds(free)}"
+            f"the machine was busy during the measurement (load average {load:.1f} on {cores} cores); estimate for an "
+            f"idle machine, from processor time: {show_seconds(free)}"
         )
-    return [*lines, f"counted: training, evaluation, {STARTUP_SECONDS:.0f} s of start-up a run; {UNCOUNTED}"]
+    return [*lines, f"included: training, evaluation, {STARTUP_SECONDS:.0f} s of start-up per run; {UNCOUNTED}"]
 
 
 def speed_words(runs: Sequence[PlannedRun], estimate: Estimate) -> str:
-    """Return the range of the machine's measured GFLOP/s over the networks, all runs at a time together."""
+    """Return the range over the networks of the machine's measured GFLOP/s, summed over all workers."""
     found = []
     for run in runs:
         macs, rate = estimate.works[run.name].macs, estimate.figures.rate(estimate.workers, estimate.tasks[run.name])
         if macs is not None and rate is not None:
             found.append(6 * macs * rate * estimate.workers / 10**9)
-    return f"{min(found):,.0f} to {max(found):,.0f} GFLOP/s" if found else "no figure"
+    return f"{min(found):,.0f} to {max(found):,.0f} GFLOP/s" if found else "an unknown speed"
 
 
 def repeated_line(plan: Plan) -> list[str]:
-    """Return the line on runs that the suite names more than once."""
-    return [f"named more than once and trained once: {plan.repeated}"] if plan.repeated else []
+    """Return the line about runs that the suite names more than once."""
+    return [f"duplicates in the suite, trained once: {plan.repeated}"] if plan.repeated else []
 
 
 def invalid_lines(invalid: Sequence[Invalid]) -> list[str]:
-    """Return the lines on models that cannot be trained as declared."""
+    """Return the lines about models that cannot be trained as declared."""
     return [f"cannot be trained: {item.name}\n  {item.reason}" for item in invalid]
 
 
 def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
-    """Return the state of each run, with its last epoch or its result, the counts, and what failed."""
+    """Return the state and last epoch or result of each run, the number of runs in each state, and the failures."""
     header = ("run", "state", "done", "top-1", "train time")
     rows = [status_row(suite, run, states[run.name]) for run in runs]
     return [*text_table(header, rows, range(2, len(header))), "", *count_lines(suite, runs, states)]
 
 
 def count_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
-    """Return how many runs are in each state, and why those failed that did."""
+    """Return the number of runs in each state, and the reason of each failure."""
     counts = Counter(states[run.name] for run in runs)
     lines = [", ".join(f"{number} {state}" for state, number in counts.items())]
     failures = [(run, find_failure(suite, run)) for run in runs if states[run.name] == "failed"]
@@ -141,7 +141,7 @@ def status_row(suite: Suite, run: PlannedRun, state: State) -> tuple[str, ...]:
 
 
 def failure_lines(failed: Sequence[tuple[PlannedRun, Failure]], invalid: Sequence[Invalid]) -> list[str]:
-    """Return the final report of what failed: name, reason, last lines, log, and the command that trains it alone."""
+    """Return the report of failures: name, reason, last lines, log, and the command that trains the run alone."""
     lines = []
     for run, failure in failed:
         lines += [f"FAILED {run.name}: {failure.reason}", *(f"    | {line}" for line in failure.lines)]

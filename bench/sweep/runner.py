@@ -170,7 +170,7 @@ class Runner:
         return find_failure(self.suite, run)
 
     def _place(self, run: PlannedRun, lock: RunLock, free: list[Any]) -> bool:
-        """Start a locked run in one of the free places, which is taken from them; tell whether one was to be had.
+        """Start a locked run in one of the free places, which is taken from them; tell whether one was really free.
 
         A run that cannot be started has failed.
         """
@@ -195,7 +195,7 @@ class Runner:
         return False
 
     def _collect(self, active: Active) -> None:
-        """Note how a run ended, if it has; what others must know is on the disk before its lock is released."""
+        """Note how a run ended, if it has; everything is on the disk before its lock is released."""
         ended = active.job.poll()
         if ended is None:
             return

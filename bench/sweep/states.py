@@ -1,4 +1,4 @@
-"""How far each run of a suite is, as the disk tells it, and why those failed that did."""
+"""The state of each run of a suite, read from the disk, and the reasons of failures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ LAST_LINES = 15
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run of a suite failed: in words, the exit code, the last lines it printed, the whole log, the command."""
+    """Why a run failed: reason, exit code, last lines of output, path of the log, and the command that trains it."""
 
     run: str
     reason: str
@@ -30,29 +30,29 @@ class Failure:
 
 
 def slug(run: PlannedRun) -> str:
-    """Return the name of the files that a suite keeps on a run."""
+    """Return the run's name as a file name, for the files that a suite keeps about it."""
     return run.name.replace("/", ".")
 
 
 def log_path(suite: Suite, run: PlannedRun) -> Path:
-    """Return the file that a run's output goes to."""
+    """Return the path of the log that a run's output is appended to."""
     return suite.folder / LOGS / f"{slug(run)}.txt"
 
 
 def failure_path(suite: Suite, run: PlannedRun) -> Path:
-    """Return the file that says why a run failed."""
+    """Return the path of the file that records a failure of a run."""
     return suite.folder / FAILURES / f"{slug(run)}.json"
 
 
 def write_failure(suite: Suite, run: PlannedRun, failure: Failure) -> None:
-    """Write why a run failed, where every sweep on the runs folder sees it."""
+    """Record a failure where every sweep on the same runs folder finds it."""
     path = failure_path(suite, run)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_json(asdict(failure)))
 
 
 def find_failure(suite: Suite, run: PlannedRun) -> Failure | None:
-    """Return why a run failed, in a sweep or by itself (`failed.json`), or None when it has not."""
+    """Return the failure that a sweep or the run itself (`failed.json`) has recorded, None if there is none."""
     path = failure_path(suite, run)
     if path.is_file():
         try:
@@ -70,7 +70,7 @@ def find_failure(suite: Suite, run: PlannedRun) -> Failure | None:
 
 
 def forget_failure(suite: Suite, run: PlannedRun) -> None:
-    """Delete what says that a run failed, so that it is trained again, from its last good checkpoint."""
+    """Delete the records of a failure, so that the run is trained again, from its last good checkpoint."""
     for path in (failure_path(suite, run), run.path / FAILED):
         path.unlink(missing_ok=True)
 
@@ -82,7 +82,7 @@ def is_finished(run: PlannedRun) -> bool:
 
 
 def find_record(run: PlannedRun) -> RunRecord | None:
-    """Return what a run has recorded so far, None before its start or when its record cannot be read."""
+    """Return the record of a run, None before it starts or if the record cannot be read."""
     try:
         return read_run(run.path)
     except BadInput:
@@ -90,7 +90,7 @@ def find_record(run: PlannedRun) -> RunRecord | None:
 
 
 def read_state(suite: Suite, run: PlannedRun) -> State:
-    """Return how far a run is."""
+    """Return the state of a run."""
     if is_finished(run):
         return "finished"
     if is_running(run.path):
@@ -101,9 +101,9 @@ def read_state(suite: Suite, run: PlannedRun) -> State:
 
 
 def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
-    """Return the share of a run that its recorded epochs make up, in [0, 1], and the last of them (empty before it).
+    """Return the share of a run that is done, in [0, 1], and the last row of its epochs (empty before the first).
 
-    Epochs that cannot be read count as none: one damaged file is to end neither the sweep nor its status.
+    An epochs file that cannot be read counts as empty: it must not end the sweep or its status.
     """
     try:
         rows = read_epochs(run.path / EPOCHS)
@@ -120,7 +120,7 @@ def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
 
 
 def last_lines(log: Path, start: int = 0) -> list[str]:
-    """Return the last lines of a log, of what was written after a position; terminal control is left out."""
+    """Return the last lines of a log that were written after a position, without control characters."""
     try:
         with log.open("rb") as handle:
             size = handle.seek(0, 2)

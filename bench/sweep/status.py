@@ -1,4 +1,6 @@
-"""Show how far suites are: `python -m bench.sweep status -f yamls/suites/cpu_first.yaml`, without -f all in short.
+"""Show the state of each run of a suite: `python -m bench.sweep status -f yamls/suites/cpu_first.yaml`.
+
+Without -f, the number of runs in each state, for every suite of yamls/suites.
 
 Exit codes: 0 ok, 2 bad input.
 """
@@ -22,7 +24,7 @@ EXAMPLE = "python -m bench.sweep status -f yamls/suites/cpu_first.yaml"
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.sweep status", __doc__ or "", EXAMPLE)
-    what = "the suite's declaration (default: each of yamls/suites, in short)"
+    what = "the suite (default: a summary of every suite in yamls/suites)"
     parser.add_argument("-f", "--file", type=Path, metavar="YAML", help=what)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
     return parser
@@ -37,7 +39,7 @@ def show_status(plan: Plan) -> int:
 
 
 def show_every_status(overrides: Sequence[str]) -> int:
-    """Print the counts of every declared suite; one that cannot be read is named and leaves the others alone."""
+    """Print the number of runs in each state for every suite of yamls/; report those that cannot be read."""
     code = OK
     for path in sorted(YAMLS.glob("suites/*.yaml")):
         try:
@@ -58,7 +60,7 @@ def show_every_status(overrides: Sequence[str]) -> int:
 
 
 def main(words: Sequence[str]) -> int:
-    """Show the state of each run of a suite, or the counts of every declared suite."""
+    """Show the state of each run of a suite, or a summary of all suites."""
     arguments = build_parser().parse_args(words)
     if arguments.file is None:
         return show_every_status(arguments.overrides)

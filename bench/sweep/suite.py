@@ -1,18 +1,18 @@
-"""A suite's YAML: which models, recipes and seeds, read, checked and expanded into the specs of runs.
+"""A suite's YAML, which names models, recipes and seeds: read, validated and expanded into the specs of its runs.
 
     name: cpu_first                       # also the runs' experiment, and their folder: runs/cpu_first/
     models:                               # files beside the suite or below yamls/
       - resnet_20.yaml
       - {file: ablations/ghost_ratio.yaml, arms: [none, ratio2], overrides: {seed: 0}}
-    recipes: [recipes/light_10ep.yaml]    # each model under each of them; without any: under its own
+    recipes: [recipes/light_10ep.yaml]    # each model with each of them; default: the model's own
     seeds: [0, 1, 2]
     overrides: {budget: 0.1 PFLOP}        # changes to every run, as in a run's YAML
-    processes: 1                          # of each run: the -n of the launcher
+    processes: 1                          # of each run, the launcher's -n
     workers: auto                         # runs at a time
     timing: false                         # true: one run at a time, after an A/A calibration
 
 An ablation without `arms` contributes all of its arms. A model's own overrides come after the suite's, and
-`key=value` of the command line after both. Runs are ordered seed by seed, so that every model has a result early.
+`key=value` of the command line after both. Runs are ordered by seed, so that every model has a result early.
 """
 
 import json
@@ -31,14 +31,14 @@ from bench.schedule import durations
 from bench.spec import RunSpec, SafeName, Section
 from bench.util.errors import BadInput, nearest, unknown
 
-# What the suite decides for each run, and by which of its keys.
+# Keys of a run that the suite sets, and the key of the suite that decides them.
 DECIDED = {"seed": "seeds", "experiment": "experiment", "runs": "runs", "threads": "workers"}
 DURATIONS = ("budget", "max_duration")
 MAX_SEED = 2**31 - 1
 
 
 class ModelEntry(Section):
-    """One model's YAML, or an ablation's with some of its arms, and what is changed in it."""
+    """A model's YAML, or an ablation's with some of its arms, and overrides."""
 
     file: str = Field(min_length=1)
     arms: list[str] | None = Field(default=None, min_length=1)
@@ -46,7 +46,7 @@ class ModelEntry(Section):
 
 
 class Suite(Section):
-    """A suite as it is declared."""
+    """A suite as declared."""
 
     name: SafeName
     models: list[ModelEntry] = Field(min_length=1)
@@ -62,34 +62,34 @@ class Suite(Section):
     @field_validator("models", mode="before")
     @classmethod
     def _as_entries(cls, models: Any) -> Any:
-        """Take a file name for an entry of that file."""
+        """Return the entries, a plain file name as an entry of that file."""
         named = isinstance(models, list)
         return [{"file": entry} if isinstance(entry, str) else entry for entry in models] if named else models
 
     @field_validator("workers")
     @classmethod
     def _check_workers(cls, workers: int | str) -> int | str:
-        """Refuse what is no number of runs."""
+        """Refuse what is neither auto nor a number of runs."""
         if workers != "auto" and not (isinstance(workers, int) and workers >= 1):
-            raise ValueError("allowed is auto, or a number from 1 on")
+            raise ValueError("allowed is auto, or a number of at least 1")
         return workers
 
     @field_validator("seeds")
     @classmethod
     def _check_seeds(cls, seeds: list[int]) -> list[int]:
-        """Refuse a seed twice or out of range."""
+        """Refuse duplicate seeds and seeds out of range."""
         if len(set(seeds)) < len(seeds) or not all(0 <= seed <= MAX_SEED for seed in seeds):
             raise ValueError(f"allowed are distinct numbers from 0 to {MAX_SEED}")
         return seeds
 
     @property
     def folder(self) -> Path:
-        """Return where the suite keeps its own files: logs, failures, the machine's figures."""
+        """Return the folder of the suite's own files: logs, failures, specs, the measured speed of the machine."""
         return Path(self.runs).expanduser().resolve() / self.name
 
     @property
     def runs_folder(self) -> Path:
-        """Return where the suite's runs are, and the noise floor of their times, which tables look for beside them."""
+        """Return the folder of the suite's runs and of the noise floor, which tables look for beside the runs."""
         return self.folder.with_name(self.experiment or self.name)
 
 
@@ -103,7 +103,7 @@ class PlannedRun:
 
     @property
     def name(self) -> str:
-        """Return `<experiment>/<run>`, which names the run everywhere."""
+        """Return `<experiment>/<run>`, the id of the run."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     @property
@@ -127,7 +127,7 @@ class Invalid:
 
 @dataclass(frozen=True)
 class Plan:
-    """A suite as expanded: its runs in the order of execution, what is invalid, how many were named twice."""
+    """An expanded suite: its runs in order of execution, its invalid models, and the number of duplicate runs."""
 
     suite: Suite
     source: str
@@ -137,7 +137,7 @@ class Plan:
 
 
 def read_suite(path: Path, overrides: Sequence[str] = ()) -> tuple[Suite, tuple[str, ...]]:
-    """Return a suite, and those overrides that are no keys of a suite but changes to its runs.
+    """Return a suite, and those of the overrides that are for its runs.
 
     Raises BadInput naming file, key, value and what is allowed.
     """
@@ -154,7 +154,7 @@ def read_suite(path: Path, overrides: Sequence[str] = ()) -> tuple[Suite, tuple[
 
 
 def describe(item: Mapping[str, Any], path: Path) -> str:
-    """Word one validation error of a suite."""
+    """Return the message for one validation error of a suite."""
     keys = [str(part) for part in item["loc"] if part not in ("int", "str")]
     where = f"{path}: key '{'.'.join(keys)}'"
     if item["type"] == "extra_forbidden":
@@ -166,7 +166,7 @@ def describe(item: Mapping[str, Any], path: Path) -> str:
 
 
 def check_suite(suite: Suite, path: Path) -> None:
-    """Raise BadInput for what the schema cannot see: missing files, decided keys, timing side by side."""
+    """Raise BadInput for what the schema cannot check: missing files, keys that the suite sets, timing with workers."""
     check_decided(suite.overrides, f"{path}: key 'overrides'")
     for index, entry in enumerate(suite.models):
         find_yaml(entry.file, path, f"models.{index}")
@@ -174,18 +174,18 @@ def check_suite(suite: Suite, path: Path) -> None:
     for index, recipe in enumerate(suite.recipes):
         find_yaml(recipe, path, f"recipes.{index}")
     if suite.timing and suite.workers not in ("auto", 1):
-        raise BadInput(f"{path}: key 'workers': {suite.workers}: with timing: true each run is alone")
+        raise BadInput(f"{path}: key 'workers': {suite.workers}: with timing: true each run is trained alone")
 
 
 def check_decided(overrides: Mapping[str, Any], where: str) -> None:
     """Raise BadInput for a key that the suite sets for each run."""
     for key in overrides:
         if key in DECIDED:
-            raise BadInput(f"{where}: '{key}' is the suite's to decide: use its key '{DECIDED[key]}'")
+            raise BadInput(f"{where}: '{key}' is set by the suite: use the suite's key '{DECIDED[key]}'")
 
 
 def find_yaml(name: str, path: Path, key: str) -> Path:
-    """Return the path of a file that a suite names, beside the suite or below `yamls/`; relative where it can be."""
+    """Return the path of a file that a suite names, beside the suite or in `yamls/`; relative if it can be."""
     for folder in (path.parent, YAMLS):
         found = (folder / name).resolve()
         if found.is_file():
@@ -195,9 +195,9 @@ def find_yaml(name: str, path: Path, key: str) -> Path:
 
 
 def plan_suite(path: Path, overrides: Sequence[str] = ()) -> Plan:
-    """Return a suite expanded into its runs, seed by seed; what is wrong with one model leaves the others alone.
+    """Return a suite expanded into its runs, by seed; invalid models are listed apart.
 
-    Raises BadInput for a bad suite, and when none of its models can be trained.
+    Raises BadInput for an invalid suite, and if none of its models can be trained.
     """
     suite, changes = read_suite(path, overrides)
     chosen = list(variants(suite, path, changes))
@@ -218,7 +218,7 @@ def plan_suite(path: Path, overrides: Sequence[str] = ()) -> Plan:
 
 @dataclass(frozen=True)
 class Variant:
-    """What is trained with every seed: a file, an arm if it is an ablation, and `key=value` words."""
+    """What is trained with each seed: a file, the arm of an ablation, and `key=value` overrides."""
 
     name: str
     file: Path
@@ -227,7 +227,7 @@ class Variant:
 
 
 def variants(suite: Suite, path: Path, changes: Sequence[str]) -> Iterator[Variant]:
-    """Yield the models and arms of a suite under each of its recipes; raise BadInput for an arm that there is not."""
+    """Yield the models and arms of a suite with each of its recipes; raise BadInput for an unknown arm."""
     for recipe in suite.recipes or (None,):
         base = [f"base={as_base(find_yaml(recipe, path, 'recipes'))}"] if recipe else []
         for index, entry in enumerate(suite.models):
@@ -239,13 +239,13 @@ def variants(suite: Suite, path: Path, changes: Sequence[str]) -> Iterator[Varia
 
 
 def as_base(recipe: Path) -> Path:
-    """Return a recipe as `base=` finds it from any file: relative to `yamls/` where it lies below it, else absolute."""
+    """Return a recipe's path for `base=`, valid for any file: relative to `yamls/` if it is in there, else absolute."""
     whole = recipe.resolve()
     return whole.relative_to(YAMLS) if whole.is_relative_to(YAMLS) else whole
 
 
 def arms_of(entry: ModelEntry, file: Path, where: str) -> Sequence[str | None]:
-    """Return the arms that an entry asks for; a file that is no ablation, or cannot be read, has the one arm None."""
+    """Return the arms of an entry; a file that is no ablation, or cannot be read, has the single arm None."""
     try:
         arms = read_yaml(file).get("arms")
     except BadInput:
@@ -261,7 +261,7 @@ def arms_of(entry: ModelEntry, file: Path, where: str) -> Sequence[str | None]:
 
 
 def to_words(overrides: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Return nested overrides as `key=value` words, values as JSON, which is YAML."""
+    """Return nested overrides as `key=value` words; values are written as JSON, a subset of YAML."""
     words = []
     for key, value in overrides.items():
         if isinstance(value, Mapping) and value:
@@ -272,7 +272,7 @@ def to_words(overrides: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def settle(levels: Sequence[Sequence[str]]) -> list[str]:
-    """Return the words of all levels, lowest precedence first; a budget or duration replaces those of lower levels."""
+    """Return the words of all levels (lowest precedence first); a budget or duration replaces any of a lower level."""
     words: list[str] = []
     for level in levels:
         if any(is_duration(word) for word in level):
@@ -282,12 +282,12 @@ def settle(levels: Sequence[Sequence[str]]) -> list[str]:
 
 
 def is_duration(word: str) -> bool:
-    """Tell whether a word says how long a run lasts."""
+    """Tell whether a word sets the length of a run."""
     return word.partition("=")[0] in DURATIONS
 
 
 def plan_run(suite: Suite, path: Path, variant: Variant, seed: int) -> PlannedRun:
-    """Return a run; its words name the duration that a budget comes to, so that the command says what is trained."""
+    """Return a run; its words state the duration that a budget amounts to, so that the command is explicit."""
     words = [*variant.words, f"experiment={suite.experiment or suite.name}", f"runs={suite.runs}", f"seed={seed}"]
     *below, (_, changes) = read_layers(variant.file, words, variant.arm)
     spec = spec_from_layers([*below, (f"{path} (its overrides, or the command line)", changes)])

@@ -1,8 +1,8 @@
 """Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`.
 
-Finished runs are left alone, so the same command goes on after an interruption (Ctrl-C and SIGTERM stop the runs with
-a checkpoint). `status` in front of the flags shows how far the suite is, without -f all of yamls/suites.
-`key=value` changes the suite's own keys (seeds=[0,1]) and every run's (batch_size=64).
+Finished runs are skipped, so the same command resumes an interrupted sweep (Ctrl-C and SIGTERM stop the runs with a
+checkpoint). `key=value` changes the suite's own keys (seeds=[0,1]) or those of every run (batch_size=64).
+`python -m bench.sweep status` shows the state of the runs.
 Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
@@ -33,37 +33,37 @@ TIMING_LOCK = "timing.lock"
 
 
 def workers_argument(text: str) -> int | None:
-    """Return the number of runs at a time, None for auto."""
+    """Return the number of workers, None for auto."""
     if text != "auto" and not (text.isdigit() and int(text) >= 1):
-        raise argparse.ArgumentTypeError(f"'{text}': allowed is auto, or a number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}': allowed is auto, or a number of at least 1")
     return None if text == "auto" else int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.sweep", __doc__ or "", EXAMPLE)
-    parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite's declaration")
+    parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
-    parser.add_argument("--dry-run", action="store_true", help="show the runs and what they cost; train nothing")
-    parser.add_argument("--retry-failed", action="store_true", help="train again what has failed before")
+    parser.add_argument("--dry-run", action="store_true", help="show the runs and their estimated cost; train nothing")
+    parser.add_argument("--retry-failed", action="store_true", help="train failed runs again")
     where = f"where to train: {', '.join(BACKENDS)} (default: {DEFAULT})"
     parser.add_argument("--backend", default=DEFAULT, metavar="NAME", help=where)
-    parser.add_argument("--workers", type=workers_argument, metavar="N|auto", help="runs at a time")
-    parser.add_argument("--measure", action="store_true", help="measure this machine anew")
+    parser.add_argument("--workers", type=workers_argument, metavar="N|auto", help="number of runs at a time")
+    parser.add_argument("--measure", action="store_true", help="measure the speed of this machine again")
     return parser
 
 
 def make_backend(name: str, suite: Suite) -> Backend[Any]:
-    """Return the backend of a name for a suite; raise BadInput for a name that the registry does not hold."""
+    """Return a backend for a suite; raise BadInput for a name that is not registered."""
     if name not in BACKENDS:
         raise unknown("backend", name, BACKENDS)
     return BACKENDS[name](suite)
 
 
 def usable(plan: Plan, prepare: Callable[[PlannedRun], None] | None = None) -> Plan:
-    """Return the plan without the runs whose data cannot be had; `prepare` makes those of a run available.
+    """Return the plan without runs whose data are not available; `prepare` makes those of a run available.
 
-    Raises BadInput when none is left.
+    Raises BadInput if no run is left.
     """
     faults: dict[str, str] = {}
     examples: dict[str, PlannedRun] = {}
@@ -85,7 +85,7 @@ def usable(plan: Plan, prepare: Callable[[PlannedRun], None] | None = None) -> P
 
 
 def check_services(plan: Plan) -> None:
-    """Raise BadInput for what every run of the suite would be refused for: its folder, its logging."""
+    """Raise BadInput if the runs folder cannot be written or W&B cannot be used: all runs would be refused."""
     check_writable(plan.suite.folder)
     logged = next((run for run in all_runs(plan) if run.spec.wandb.enabled and not is_finished(run)), None)
     if logged is not None:
@@ -93,7 +93,7 @@ def check_services(plan: Plan) -> None:
 
 
 def dry_run(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) -> int:
-    """Print the runs with their estimated cost."""
+    """Print the runs and their estimated cost."""
     plan = usable(plan)
     runs = all_runs(plan)
     estimate = backend.estimate(runs, arguments.workers, timed=True, anew=arguments.measure)
@@ -103,7 +103,7 @@ def dry_run(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) ->
 
 
 def execute(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) -> int:
-    """Train what is not finished, report what failed, and return the exit code."""
+    """Train the unfinished runs, report failures, and return the exit code."""
     check_services(plan)
     plan = usable(plan, backend.prepare)
     say([*repeated_line(plan), *invalid_lines(plan.invalid)])
@@ -111,7 +111,7 @@ def execute(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) ->
     alone = plan.suite.timing and any(not is_finished(run) for run in runs)
     with held_alone(plan, backend) if alone else nullcontext():
         estimate = backend.estimate(runs, arguments.workers, timed=False, anew=arguments.measure)
-        say([f"{len(plan.runs)} runs in {plan.suite.folder}; at a time: {estimate.workers} ({estimate.why})"])
+        say([f"{len(plan.runs)} runs in {plan.suite.folder}; workers: {estimate.workers} ({estimate.why})"])
         runners = train(plan, arguments, estimate, backend)
     failed = [item for runner in runners for item in runner.progress.failed]
     stopped = max(runner.stop.received for runner in runners)
@@ -124,11 +124,11 @@ def execute(plan: Plan, arguments: argparse.Namespace, backend: Backend[Any]) ->
 def held_alone(plan: Plan, backend: Backend[Any]) -> Iterator[None]:
     """Hold the suite and the backend's machines for this sweep alone while entered.
 
-    Waits for other runs to leave the machines; raises BadInput when another sweep holds the suite.
+    Waits until other runs have left the machines; raises BadInput if another sweep is training the suite.
     """
     lock = RunLock(plan.suite.folder / TIMING_LOCK)
     if not lock.acquire():
-        raise BadInput(f"{plan.source}: another sweep trains this suite, and with timing: true each run is alone")
+        raise BadInput(f"{plan.source}: another sweep is training this suite; with timing: true only one can")
     try:
         with backend.exclusive(lambda line: say([line])):
             yield
@@ -137,7 +137,7 @@ def held_alone(plan: Plan, backend: Backend[Any]) -> Iterator[None]:
 
 
 def train(plan: Plan, arguments: argparse.Namespace, estimate: Estimate, backend: Backend[Any]) -> list[Runner]:
-    """Train the suite's runs, after its calibration if it is for timing, and return what trained them."""
+    """Train the suite's runs, after its calibration if it is for timing, and return the runners."""
     pair = calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()
     load = os.getloadavg()[0]
     runners: list[Runner] = []
@@ -158,7 +158,7 @@ def train(plan: Plan, arguments: argparse.Namespace, estimate: Estimate, backend
 
 
 def time_left(runs: Sequence[PlannedRun], estimate: Estimate) -> TimeLeft:
-    """Return what estimates the time left of some runs."""
+    """Return the estimator of the time left of some runs."""
     rates = {name: estimate.figures.rate(estimate.workers, task) for name, task in estimate.tasks.items()}
     expected = {run.name: estimate.works[run.name].time(rates[run.name]) for run in runs if run.name in estimate.works}
     first = next(iter(expected.values()), None)
@@ -166,22 +166,22 @@ def time_left(runs: Sequence[PlannedRun], estimate: Estimate) -> TimeLeft:
 
 
 def noise_line(floor: dict[str, object] | None) -> str:
-    """Return the noise floor in words."""
+    """Return the noise floor as a line of text."""
     if floor is None:
-        return "no noise floor: the calibration has not finished"
+        return "no noise floor: the calibration runs have not finished"
     shares = floor["relative_difference"]
     assert isinstance(shares, dict), "noise_floor.json is written by this package"
     return "noise floor: " + ", ".join(f"{name} differs by {share:.2%}" for name, share in shares.items())
 
 
 def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> str:
-    """Return what came of all runs in one line, and how to go on."""
+    """Return the closing line: the number of runs in each state, and how to continue."""
     finished, failed, interrupted = (
         sum(len(getattr(progress, name)) for progress in progresses) for name in ("finished", "failed", "interrupted")
     )
     line = f"{finished} finished, {failed + invalid} failed"
-    again = " The same command goes on." if stopped else ""
-    retry = " --retry-failed trains the failed ones again." if failed and not stopped else ""
+    again = " Run the same command again to resume." if stopped else ""
+    retry = " Use --retry-failed to train the failed ones again." if failed and not stopped else ""
     return f"{line}{f', {interrupted} not finished' if stopped else ''}.{again}{retry}"
 
 

@@ -66,7 +66,7 @@ def test_plain_lines_come_with_news_and_once_a_minute(write_suite: WriteSuite) -
         view.update(Progress(list(runs)))
     assert lines[0].endswith(" start a")
     assert lines[1:] == ["3 runs: 0 done, 0 running, 0 failed, 3 waiting; time left: 3 min"] * 2
-    assert "1 trained by others" in summary(Progress([], elsewhere=[runs[0]]), None)
+    assert "1 trained elsewhere" in summary(Progress([], elsewhere=[runs[0]]), None)
 
 
 def test_the_live_table_shows_what_is_running(write_suite: WriteSuite) -> None:
@@ -220,5 +220,5 @@ def test_a_suite_for_timing_is_trained_by_one_sweep(
     held = RunLock(expand(path).suite.folder / "timing.lock")
     assert held.acquire()
     assert run_driver(path, monkeypatch) == 2
-    assert "another sweep trains this suite" in capsys.readouterr().err
+    assert "another sweep is training this suite" in capsys.readouterr().err
     held.release()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -79,11 +80,10 @@ def start_driver(path: Path, *words: str, host: Path | None = None, **fake: str)
     return subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, **pipes)  # type: ignore[call-overload]
 
 
-def wait_for(run_group: object, seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition holds."""
-    assert callable(run_group)
     end = time.monotonic() + seconds
-    while not run_group():
+    while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.05)
 
@@ -291,7 +291,7 @@ def test_the_report_names_what_failed_with_its_last_lines(write_suite: WriteSuit
     report = printed[printed.index(f"FAILED {failed.name}: failed") :]
     assert "    | RuntimeError: the mat1 and mat2 shapes cannot be multiplied" in report
     assert "Did you mean 'resnet_20'?" in report
-    assert report.splitlines()[-1] == "1 finished, 2 failed. --retry-failed trains the failed ones again."
+    assert report.splitlines()[-1] == "1 finished, 2 failed. Use --retry-failed to train the failed ones again."
 
 
 def test_parallel_runs_get_ports_of_their_own(write_suite: WriteSuite, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,5 +154,5 @@ def test_mistakes_name_file_key_value_and_what_is_allowed(
 
 
 def test_what_the_suite_decides_is_refused_on_the_command_line(write_suite: WriteSuite) -> None:
-    with pytest.raises(BadInput, match="the command line: 'seed' is the suite's to decide"):
+    with pytest.raises(BadInput, match="the command line: 'seed' is set by the suite"):
         expand(write_suite(), "seed=3")

@@ -1,1 +1,1 @@
-"""Where runs are executed: cores and GPUs of this host, their locks, a run's processes."""
+"""Where the runs of a sweep are trained; `interface` says what a backend does, `registry` lists them."""

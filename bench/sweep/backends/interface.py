@@ -63,7 +63,7 @@ class Backend(Protocol[AnyPlace]):
     """Where and how the runs of one suite are trained."""
 
     def prepare(self, run: PlannedRun) -> None:
-        """Make a run's data available as far as that is done beforehand; raise BadInput if they cannot be had."""
+        """Make a run's data set available, if that is done in advance; raise BadInput if it is not available."""
 
     def exclusive(self, say: Callable[[str], None]) -> AbstractContextManager[None]:
         """Keep other runs off the machines while entered, as a suite for timing needs.
@@ -72,17 +72,17 @@ class Backend(Protocol[AnyPlace]):
         """
 
     def estimate(self, runs: Sequence[PlannedRun], workers: int | None, *, timed: bool, anew: bool) -> Estimate:
-        """Return what runs cost and how many are trained at a time: `workers`, or a choice of the backend's if None.
+        """Return what runs cost and how many are trained at a time: `workers`, or if that is None the backend's choice.
 
-        Speeds that are not known yet may be measured: those that the choice needs, with `timed` those of all runs, with
-        `anew` also those that are known. Raises BadInput for more workers than there are resources for.
+        Unknown speeds may be measured: those that the choice needs, with `timed` those of all runs; `anew` measures
+        known ones again. Raises BadInput for more workers than there are resources for.
         """
 
     def places(self, workers: int) -> Sequence[AnyPlace]:
-        """Return the places, of those for so many runs at a time, that no job of this backend uses now."""
+        """Return the places, of those for `workers` runs at a time, that no job of this backend is using."""
 
     def start(self, run: PlannedRun, place: AnyPlace, lock: RunLock) -> Job | None:
-        """Start a run and return its job, None if a run of another sweep uses the place.
+        """Start a run and return its job, None if a run of another sweep is using the place.
 
         The sweep holds `lock`, the run's, until the job has ended; a backend whose processes may outlive the sweep lets
         them inherit it. Raises OSError when the run cannot be started.

@@ -23,9 +23,9 @@ SPECS = "specs"
 class LocalJob:
     """A run's process group in a slot, whose cores and GPUs are locked until it ends."""
 
-    def __init__(self, tree: Tree, slot: Slot, port: int, hold: CoreLock, log: Path) -> None:
+    def __init__(self, tree: Tree, slot: Slot, port: int, locks: CoreLock, log: Path) -> None:
         self.slot, self.port, self.running = slot, port, True
-        self._tree, self._hold, self._log = tree, hold, log
+        self._tree, self._locks, self._log = tree, locks, log
 
     @property
     def where(self) -> str:
@@ -33,7 +33,7 @@ class LocalJob:
         return self.slot.name
 
     def poll(self) -> Exit | None:
-        """Return how the launcher ended once none of its processes is left, None before."""
+        """Return how the launcher ended once none of its processes is left, None before that."""
         code = self._tree.poll()
         if code is None:
             return None
@@ -51,7 +51,7 @@ class LocalJob:
 
     def _release(self) -> None:
         """Unlock the slot."""
-        self._hold.release()
+        self._locks.release()
         self.running = False
 
 
@@ -68,7 +68,7 @@ class LocalBackend:
         return HostLocks()
 
     def prepare(self, run: PlannedRun) -> None:
-        """Find a run's data set, and draw the embedded one if need be; raise BadInput if it cannot be had."""
+        """Find a run's data set, or draw it if it is the embedded one; raise BadInput if it is not available."""
         find_folder(run.spec.data.name, data_root(run.spec.data.root))
 
     @contextmanager
@@ -85,25 +85,25 @@ class LocalBackend:
         return estimate_on(self.machine, self.suite, runs, workers, timed=timed, anew=anew)
 
     def places(self, workers: int) -> list[Slot]:
-        """Return the slots that no job of this backend uses."""
+        """Return the slots that no job of this backend is using."""
         busy = {job.slot.index for job in self._jobs if job.running}
         slots = make_slots(self.machine, workers, self.suite.processes)
         return [slot for slot in slots if slot.index not in busy]
 
     def start(self, run: PlannedRun, place: Slot, lock: RunLock) -> LocalJob | None:
-        """Start a run in a slot, None when another sweep's run uses it; its processes inherit all locks."""
-        hold = self.host.take(place)
-        if hold is None:
+        """Start a run in a slot, None if another sweep's run is using it; the processes inherit all locks."""
+        locks = self.host.take(place)
+        if locks is None:
             return None
         port = free_port([job.port for job in self._jobs if job.running])
         log = log_path(self.suite, run)
         try:
             command = self.launcher(run, self._write_spec(run, place), self.suite.processes, port)
-            tree = Tree(command, place, log, (lock.handle, *hold.handles))
+            tree = Tree(command, place, log, (lock.handle, *locks.handles))
         except OSError:
-            hold.release()
+            locks.release()
             raise
-        self._jobs.append(LocalJob(tree, place, port, hold, log))
+        self._jobs.append(LocalJob(tree, place, port, locks, log))
         return self._jobs[-1]
 
     def _write_spec(self, run: PlannedRun, slot: Slot) -> Path:

@@ -1,8 +1,8 @@
-"""Who trains which run: a claim that a sweep holds on a run from before its start to after its end.
+"""Locks on runs: a sweep holds that of each run from before its start until after its end.
 
 A run's own lock (`run.lock`, see `bench.records`) is taken by the training process, tens of seconds after its start.
-The claim, `<runs>/<experiment>/locks/<run>.lock`, keeps another sweep from starting the run meanwhile. The launcher of
-the run inherits the open file, so the claim outlives a sweep that is killed for as long as its launcher trains.
+The sweep's lock, `<runs>/<experiment>/locks/<run>.lock`, keeps another sweep from starting the run in the meantime. The
+launcher of the run inherits the open file, so the lock outlives a sweep that is killed, for as long as the run lasts.
 """
 
 import fcntl
@@ -16,15 +16,14 @@ LOCKS = "locks"
 
 
 class RunLock:
-    """An exclusive claim on a file, held from `acquire` to `release` and by every process that inherited it."""
+    """An exclusive lock on a file, held from `acquire` to `release` and by every process that inherited it."""
 
     def __init__(self, path: Path) -> None:
-        """Take the path of the claim's file; nothing is written yet."""
         self.path = path
         self._file: int | None = None
 
     def acquire(self) -> bool:
-        """Try to take the claim and return whether it is held now; raise BadInput when no file can be written."""
+        """Try to take the lock and return whether it is held now; raise BadInput when the file cannot be written."""
         if self._file is not None:
             return True
         handle = self._open()
@@ -35,28 +34,28 @@ class RunLock:
         return True
 
     def wait(self) -> None:
-        """Take the claim, once those that hold it have given it back."""
+        """Wait until the lock is free, and take it."""
         if self._file is None:
             handle = self._open()
             fcntl.flock(handle, fcntl.LOCK_EX)
             self._file = handle
 
     def _open(self) -> int:
-        """Open the claim's file; raise BadInput when none can be written."""
+        """Open the lock's file; raise BadInput when it cannot be written."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise BadInput(f"lock: {self.path} cannot be written: {error.strerror or error}") from None
+            raise BadInput(f"lock file {self.path} cannot be written: {error.strerror or error}") from None
 
     @property
     def handle(self) -> int:
-        """Return the open file, for a process that is to inherit the claim."""
-        assert self._file is not None, "only a claim that is held can be handed on"
+        """Return the open file, for a process that is to inherit the lock."""
+        assert self._file is not None, "only a lock that is held can be inherited"
         return self._file
 
     def release(self) -> None:
-        """Give the claim back; a process that inherited it keeps it."""
+        """Release the lock; a process that inherited it still holds it."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -72,12 +71,12 @@ def try_lock(handle: int) -> bool:
 
 
 def lock_of(run: Path) -> RunLock:
-    """Return the claim on the run in a directory."""
+    """Return the sweep's lock on the run in a directory."""
     return RunLock(run.parent / LOCKS / f"{run.name}.lock")
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether a process holds a lock file; a file that is not there is not held."""
+    """Tell whether a process holds a lock file; a missing file is not held."""
     try:
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -89,9 +88,9 @@ def is_locked(path: Path) -> bool:
 
 
 def is_running(run: Path) -> bool:
-    """Tell whether some process trains the run in a directory or is about to.
+    """Tell whether some process is training the run in a directory or is about to.
 
-    The run's own lock is looked at only when no sweep has the claim: looking takes it for a moment, and a training
-    process that a sweep has started must not find it taken.
+    The run's own lock is tested only when no sweep holds the run: testing takes it for a moment, and a training process
+    that a sweep has started must not find it taken.
     """
     return is_locked(lock_of(run).path) or is_locked(run / LOCK)

@@ -14,13 +14,13 @@ import psutil
 from bench.environment import cpu_model
 from bench.util.errors import BadInput
 
-# What one run was seen to take on a CPU, rounded up; no more runs share a machine than its memory holds.
+# What one run was measured to use on a CPU, rounded up; no more runs share a machine than fit in its memory.
 MEMORY_OF_A_RUN = 2 * 2**30
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The cores that this process may use, the GPUs that it sees, and the bytes of memory that are free."""
+    """The cores that this process may use, the GPUs that it sees, and the bytes of free memory."""
 
     cores: tuple[int, ...]
     gpus: tuple[str, ...] = ()
@@ -28,14 +28,14 @@ class Machine:
 
     @property
     def name(self) -> str:
-        """Return the machine in words, under which its figures are kept."""
+        """Return the machine's name, under which its figures are kept."""
         gpus = f" · {len(self.gpus)} GPUs" if self.gpus else ""
         return f"{cpu_model()} · {len(self.cores)} cores{gpus}"
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one run at a time is trained: its cores, its GPUs, the threads of each of its processes."""
+    """Cores and GPUs that one run at a time is trained on, and the number of threads of each of its processes."""
 
     index: int
     cores: tuple[int, ...]
@@ -49,7 +49,7 @@ class Slot:
         return f"{where}core{'s' if len(self.cores) > 1 else ''} {','.join(map(str, self.cores))}"
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of a run in this slot; what belongs to another launcher is left out."""
+        """Return the environment variables of a run in this slot, without those of another launcher."""
         foreign = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT")
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self.threads))
         visible = {"CUDA_VISIBLE_DEVICES": ",".join(self.gpus)} if self.gpus else {}
@@ -69,10 +69,10 @@ def usable_cores() -> tuple[int, ...]:
 
 
 def find_gpus(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the GPUs as `CUDA_VISIBLE_DEVICES` names them: those it lists, else all that the driver's tool lists."""
+    """Return the GPUs that `CUDA_VISIBLE_DEVICES` lists; if it is not set, all that nvidia-smi lists."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        # As CUDA reads it: nothing after a negative or empty entry counts.
+        # As CUDA reads it: entries after a negative or empty one are ignored.
         named: list[str] = []
         for entry in visible.split(","):
             if not entry.strip() or entry.strip().startswith("-"):
@@ -96,10 +96,10 @@ def driver_lists() -> tuple[str, ...]:
 
 
 def possible_workers(machine: Machine, processes: int) -> list[int]:
-    """Return how many runs of so many processes can share a machine, fewest first.
+    """Return how many runs of some number of processes can share a machine, fewest first.
 
-    On GPUs there is one number: every GPU has one process. On a CPU a process needs a core, and the numbers divide the
-    cores: 1, 2, 4, … down to one core a process. Raises BadInput when there are fewer GPUs than processes.
+    With GPUs there is one answer: one process per GPU. On a CPU each process needs a core, and the answers divide the
+    cores: 1, 2, 4, … up to one core per process. Raises BadInput when there are fewer GPUs than processes.
     """
     if machine.gpus:
         if processes > len(machine.gpus):
@@ -110,9 +110,9 @@ def possible_workers(machine: Machine, processes: int) -> list[int]:
 
 
 def make_slots(machine: Machine, workers: int, processes: int) -> list[Slot]:
-    """Return the slots for so many runs at a time; cores and GPUs are dealt out evenly, none to two slots.
+    """Return the slots for `workers` runs at a time; cores and GPUs are divided evenly and not shared.
 
-    Raises BadInput for more runs than there are cores, or GPUs, for their processes.
+    Raises BadInput if there are too few cores, or GPUs, for the processes of so many runs.
     """
     kind, there = ("GPUs", machine.gpus) if machine.gpus else ("cores", tuple(map(str, machine.cores)))
     if workers > max(1, len(there) // processes):
@@ -125,7 +125,7 @@ def make_slots(machine: Machine, workers: int, processes: int) -> list[Slot]:
 
 
 def deal(items: Sequence[int], parts: int) -> list[tuple[int, ...]]:
-    """Return items in consecutive parts whose sizes differ by at most one; too few items are shared."""
+    """Return items in consecutive parts whose sizes differ by at most one; if there are too few, parts share them."""
     if parts > len(items):
         return [(items[index % len(items)],) for index in range(parts)]
     edges = [len(items) * index // parts for index in range(parts + 1)]
@@ -134,7 +134,7 @@ def deal(items: Sequence[int], parts: int) -> list[tuple[int, ...]]:
 
 @contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Pin this thread to some cores while entered; a process started meanwhile is on them from its beginning."""
+    """Pin this thread to some cores while entered; processes that it starts in that time are pinned to them, too."""
     if sys.platform != "linux":
         yield
         return

@@ -16,7 +16,7 @@ from bench.sweep.backends.machine import Slot, pinned
 from bench.sweep.suite import PlannedRun
 
 SCRIPT = Path(__file__).resolve().parents[2] / "train.py"
-# How long a run may take to end after it was asked to: a step or an evaluation, and a checkpoint.
+# How long a run may take to exit once it was asked to: a step or an evaluation, and a checkpoint.
 SECONDS_TO_STOP = 180.0
 # What the exit codes of a launcher mean; a negative code -N of a process reaches a shell as 256 - N.
 EXITS = {
@@ -46,10 +46,10 @@ def explain_exit(code: int) -> str:
 
 
 class Tree:
-    """A run's launcher and all that it started: a process group of its own, the output appended to a log."""
+    """A run's launcher and all that it started: a process group of its own, whose output is appended to a log."""
 
     def __init__(self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int]) -> None:
-        """Start the command on the slot's cores and devices; it inherits the open files of the locks."""
+        """Start the command on the slot's cores and GPUs; it inherits the open lock files."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output, pinned(slot.cores):
             output.write(f"$ {shlex.join(command)}\n".encode())
@@ -70,7 +70,7 @@ class Tree:
     def stop(self) -> None:
         """Ask the run to save a checkpoint and exit.
 
-        The training processes get the signal themselves: a launcher that gets it passes it on but waits only 30 s.
+        The signal goes to the training processes: the launcher would pass it on, but wait for them for 30 s only.
         """
         self._deadline = time.monotonic() + SECONDS_TO_STOP
         with suppress(psutil.NoSuchProcess):
@@ -80,14 +80,14 @@ class Tree:
                     process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End every process of the run at once."""
+        """Kill every process of the run at once."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
 
     def poll(self) -> int | None:
-        """Return the launcher's exit code once no process of a failed or stopped run is left, None before.
+        """Return the launcher's exit code once no process of a failed or stopped run is left, None before that.
 
-        Training processes whose launcher was killed would go on without it: they are asked to stop, too.
+        If the launcher was killed, the training processes would continue without it: they are stopped, too.
         """
         code = self.process.poll()
         if time.monotonic() > self._deadline:
@@ -102,7 +102,7 @@ class Tree:
         return None
 
     def has_members(self) -> bool:
-        """Tell whether a process of the run's group is alive; one that has ended and waits to be reaped is not."""
+        """Tell whether a process of the run's group is alive; zombies do not count."""
         return any(is_alive_in(process, self.process.pid) for process in psutil.process_iter())
 
 

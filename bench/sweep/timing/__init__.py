@@ -1,1 +1,1 @@
-"""What runs cost in time: probes, throughput of this machine, estimates, calibration."""
+"""The time that runs take: measured speed of this machine, estimates, calibration."""

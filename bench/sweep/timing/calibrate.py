@@ -1,16 +1,16 @@
-"""The noise floor of a suite for timing: the same run twice, under two names; what differs is the machine's noise.
+"""The noise floor of a suite for timing (A/A calibration): the same run is trained twice, under two names.
 
-`noise_floor.json` in the folder of the suite's runs, for tables to print beside every time:
+`noise_floor.json` in the folder of the suite's runs, which tables print beside every time:
 
-    suite, what                  the suite's name, and what the figures are, in words
+    suite, what                  the suite's name, and what the figures are
     runs                         the ids of the two runs
     relative_difference          |a - b| / ((a + b) / 2) of each quantity below, e.g. 0.012: 1.2 %
     values                       the quantities: "seconds.train", "seconds.total", "images_per_second", each [a, b]
     machine                      device, cores, threads, … of the first run (see `bench.records`)
-    load                         the machine's load average before the first run; near 0 when nothing else ran
+    load                         the load average before the first run; near 0 on an idle machine
 
-The pair is one draw of the noise: times that differ by less than it are not told apart, and some that differ by more
-are not either.
+The pair is a single sample of the noise: differences smaller than it are not distinguishable, and some larger ones are
+not either.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,13 +27,13 @@ WHAT = "A/A calibration: one run trained twice; relative_difference = |a - b| / 
 
 
 def calibration_runs(suite: Suite, first: PlannedRun) -> tuple[PlannedRun, PlannedRun]:
-    """Return the suite's first run twice, in the experiments `<suite>-aa1` and `<suite>-aa2`."""
+    """Return the suite's first run as two runs, in the experiments `<suite>-aa1` and `<suite>-aa2`."""
     one, two = (move(first, f"{suite.name}-aa{number}") for number in (1, 2))
     return one, two
 
 
 def all_runs(plan: Plan) -> tuple[PlannedRun, ...]:
-    """Return the runs of a suite; those of its calibration come first if it is for timing."""
+    """Return the runs of a suite, after those of its calibration if it is for timing."""
     return (*(calibration_runs(plan.suite, plan.runs[0]) if plan.suite.timing else ()), *plan.runs)
 
 
@@ -50,7 +50,7 @@ def relative_difference(one: float, two: float) -> float:
 
 
 def noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
-    """Return the content of `noise_floor.json`, None unless both runs have finished."""
+    """Return the content of `noise_floor.json`, None before both runs have finished."""
     records = [find_record(run) for run in pair]
     results = [record.result for record in records if record is not None and record.result and record.finished]
     if len(results) < 2:
@@ -77,7 +77,7 @@ def pick(result: Mapping[str, Any], path: str) -> float | None:
 
 
 def record_noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
-    """Write the noise floor once both runs have finished, and return it; that of the same two runs is left as it is."""
+    """Write the noise floor once both runs have finished, and return it; an existing one of the same runs is kept."""
     path = suite.runs_folder / NOISE_FLOOR
     known = read_noise_floor(suite.runs_folder)
     if known is not None and known.get("runs") == [run.name for run in pair]:

@@ -1,7 +1,7 @@
-"""What a suite will cost: FLOPs from the counted MACs, time from this machine's measured images a second.
+"""Estimate what a suite costs: FLOPs from the counted MACs, time from this machine's measured images/s.
 
-The FLOPs of a run are those of a budget (`bench.budget.planned_flops`). An evaluation is counted as a forward pass, a
-third of a training step an image. Start-up is assumed; Composer's own work a step and checkpoints are not counted.
+FLOPs are counted as for a budget (`bench.budget.planned_flops`). Evaluating an image is a forward pass, a third of a
+training step. Start-up is assumed to take a fixed time; Composer's overhead per step and checkpoints are left out.
 """
 
 import math
@@ -26,10 +26,10 @@ FORWARD_SHARE = 1 / 3
 
 @dataclass(frozen=True)
 class Work:
-    """What one run has to do; a part is None when unknown.
+    """What one run has to do; what is unknown is None.
 
-    `samples` are trained on, `evaluated` are evaluated, `macs` are those of one image's forward pass, `flops` those of
-    the whole training; `seconds` is how long a run trains that ends by the clock.
+    `samples`: images trained on; `evaluated`: images evaluated; `macs` of one image's forward pass; `flops` of the
+    whole training; `seconds`: the duration of a run that ends by the clock.
     """
 
     samples: int | None
@@ -39,7 +39,7 @@ class Work:
     flops: int | None = None
 
     def time(self, rate: float | None) -> float | None:
-        """Return the seconds that the run takes at so many images a second of training, start-up and all."""
+        """Return the seconds that the run takes at some images/s of training, with start-up."""
         if self.seconds is not None:
             return self.seconds + STARTUP_SECONDS
         if rate is None or self.samples is None:
@@ -49,9 +49,9 @@ class Work:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What runs cost, and how many of them are trained at a time and why.
+    """What runs cost, and how many of them (`workers`) are trained at a time, and `why`.
 
-    `works` and `tasks` are by the names of the runs; `figures` were measured on a machine of so many `cores`.
+    `works` and `tasks` are keyed by the runs' names; `figures` were measured on a machine with `cores` cores.
     """
 
     works: Mapping[str, Work]
@@ -65,10 +65,10 @@ class Estimate:
 def estimate_on(
     machine: Machine, suite: Suite, runs: Sequence[PlannedRun], workers: int | None, *, timed: bool, anew: bool
 ) -> Estimate:
-    """Return what runs cost on this machine, so many at a time or as many as take least time.
+    """Return what runs cost on this machine; `workers` None stands for the number that takes the least time.
 
-    What is not known of its speed is measured where the choice needs it, and with `timed` in any case; with `anew` all
-    of it is measured again. Raises BadInput for more workers than the machine has room for.
+    Unknown speeds are measured if that choice needs them, and with `timed` in any case; `anew` measures known ones
+    again. Raises BadInput for more workers than the machine has room for.
     """
     counts = candidates(suite, machine, workers)
     for count in counts:
@@ -79,14 +79,14 @@ def estimate_on(
     missing = any(figures.missing(count, wanted) for count in counts)
     if (timed or (left and (anew or len(counts) > 1))) and (anew or missing):
         shown = " and ".join(map(str, counts))
-        print(f"measuring how fast this machine trains, {shown} at a time …", file=sys.stderr, flush=True)
+        print(f"measuring the training speed of this machine with {shown} at a time …", file=sys.stderr, flush=True)
         figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, anew)
     chosen, why = choose_workers(left, tasks, figures, counts)
     return Estimate(works, tasks, figures, len(machine.cores), chosen, why)
 
 
 def work_of(spec: RunSpec, macs: int | None) -> Work:
-    """Return what a run has to do; raise BadInput when its data are neither there nor known."""
+    """Return what a run has to do; raise BadInput if its data set is neither there nor registered."""
     if spec.max_duration.seconds:
         return Work(None, 0, macs, spec.max_duration.seconds)
     batches = in_batches(spec.max_duration, spec)
@@ -97,7 +97,7 @@ def work_of(spec: RunSpec, macs: int | None) -> Work:
 
 
 def flops_or_none(spec: RunSpec) -> int | None:
-    """Return the FLOPs of a spec's training, None when an algorithm or a size leaves them unknown."""
+    """Return the FLOPs of a spec's training, None if an algorithm or an image size leaves them unknown."""
     try:
         duration = spec.max_duration.rounded(steps_an_epoch(spec))
         return None if unplanned(spec.algorithms) else planned_flops(spec, duration, partial(forward_macs, spec))
@@ -106,7 +106,7 @@ def flops_or_none(spec: RunSpec) -> int | None:
 
 
 def works_of(runs: Sequence[PlannedRun]) -> dict[str, Work]:
-    """Return what each run (by name) has to do; each network is counted once, one that cannot be has no MACs."""
+    """Return what each run (by name) has to do; each network is counted once, MACs are None if it cannot be."""
     counted: dict[str, int | None] = {}
     works = {}
     for run in runs:
@@ -118,7 +118,7 @@ def works_of(runs: Sequence[PlannedRun]) -> dict[str, Work]:
 
 
 def macs_or_none(spec: RunSpec) -> int | None:
-    """Return the MACs of a spec's network on one image, None when they cannot be counted."""
+    """Return the MACs of a spec's network on one image, None if they cannot be counted."""
     try:
         return forward_macs(spec)
     except BadInput:
@@ -126,7 +126,7 @@ def macs_or_none(spec: RunSpec) -> int | None:
 
 
 def tasks_of(runs: Sequence[PlannedRun], suite: Suite, machine: Machine) -> dict[str, Task]:
-    """Return what is to be measured for each run (by name)."""
+    """Return the task that is measured for each run (by name)."""
     return {run.name: make_task(run.spec, suite.processes, uses_gpu(run, machine)) for run in runs}
 
 
@@ -136,7 +136,7 @@ def uses_gpu(run: PlannedRun, machine: Machine) -> bool:
 
 
 def candidates(suite: Suite, machine: Machine, workers: int | None) -> list[int]:
-    """Return the numbers of runs at a time to choose among: one if it is given or the suite is for timing."""
+    """Return the numbers of workers to choose from: a single one if it is given or the suite is for timing."""
     if suite.timing:
         return [1]
     chosen = workers if workers is not None else suite.workers
@@ -146,7 +146,7 @@ def candidates(suite: Suite, machine: Machine, workers: int | None) -> list[int]
 def suite_seconds(
     works: Mapping[str, Work], tasks: Mapping[str, Task], figures: Figures, workers: int, *, free: bool = False
 ) -> tuple[float, list[str]]:
-    """Return the seconds that all runs take with so many at a time, and the names of those that are not in it."""
+    """Return the seconds that all runs take with `workers` at a time, and the names of runs of unknown time."""
     times = {name: work.time(figures.rate(workers, tasks[name], free=free)) for name, work in works.items()}
     known = [seconds for seconds in times.values() if seconds is not None]
     together = max(sum(known) / workers, max(known, default=0.0))
@@ -156,13 +156,13 @@ def suite_seconds(
 def choose_workers(
     works: Mapping[str, Work], tasks: Mapping[str, Task], figures: Figures, counts: Sequence[int]
 ) -> tuple[int, str]:
-    """Return how many runs at a time take least time, and why: what was measured, or that nothing was."""
+    """Return the number of workers that takes the least time, and why it was chosen."""
     totals = {workers: suite_seconds(works, tasks, figures, workers) for workers in counts}
     complete = {workers: seconds for workers, (seconds, unknown) in totals.items() if not unknown}
     if len(counts) == 1:
         return counts[0], "the only choice"
     if len(complete) < len(counts) or not works:
-        return counts[-1], "not every choice could be measured: as many as fit"
+        return counts[-1], "as many as fit, since not every choice could be measured"
     best = min(complete, key=lambda workers: (complete[workers], workers))
-    others = [f"{seconds / complete[best]:.2f}× the time with {n}" for n, seconds in complete.items() if n != best]
+    others = [f"{n} would take {seconds / complete[best]:.2f}× as long" for n, seconds in complete.items() if n != best]
     return best, f"measured: {', '.join(others)}"

@@ -1,8 +1,8 @@
-"""Measure how fast this machine trains a suite's networks, alone and side by side: a few steps of each.
+"""Measure the training speed of a suite's networks on this machine, alone and side by side, over a few steps of each.
 
-`python -m bench.sweep.timing.probe` is one of the processes that train side by side; it reads its task as JSON from
-the input and prints its speed, one line a network. A step is what a run does (augmentation, forward, loss, backward,
-update, in the recipe's precision and memory format) on random images, without Composer's own work.
+`python -m bench.sweep.timing.probe` is one of the processes that train side by side: it reads its tasks as JSON from
+standard input and prints one line per network. A step does what a step of a run does (augmentation, forward, loss,
+backward, update, in the recipe's precision and memory format) on random images, without Composer's overhead.
 """
 
 import json
@@ -22,13 +22,13 @@ from bench.util.errors import BadInput
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SECONDS_EACH = 2.0
-# Large batches would take minutes for the few steps that are measured, and are hardly faster an image.
+# A few steps of a large batch would take minutes, and are hardly faster per image.
 MAX_CPU_BATCH = 128
 
 
 @dataclass(frozen=True)
 class Task:
-    """One network and how it is trained, as plain data; tasks that are equal train equally fast on one machine."""
+    """A network and how it is trained, as plain data; equal tasks train equally fast on one machine."""
 
     model: str
     stem: str | None
@@ -43,7 +43,7 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Return the task in words, under which its figure is kept."""
+        """Return the task as text, the key of its record."""
         extra = [f"{name}={value}" for name, value in sorted(self.options.items())]
         extra += [f"stem={self.stem}"] if self.stem else []
         drawn = ["augmentation"] if self.augmentation.get("policy", "none") != "none" else []
@@ -53,7 +53,7 @@ class Task:
 
 
 def make_task(spec: RunSpec, processes: int, gpu: bool) -> Task:
-    """Return what is measured for a run: one of its processes, with its share of the batch."""
+    """Return the task that is measured for a run: one of its processes, with its share of the batch."""
     sizes = data_sizes(spec)
     share = max(1, spec.batch_size // processes)
     return Task(
@@ -72,10 +72,10 @@ def make_task(spec: RunSpec, processes: int, gpu: bool) -> Task:
 
 @dataclass(frozen=True)
 class Speed:
-    """Images a second of one process: by the clock, and as it would be if its threads had their cores to themselves.
+    """Images/s of one process: by the clock, and as if its threads had their cores to themselves.
 
-    The latter is images a second of processor time × threads. It counts threads that wait for each other as working,
-    so of several threads it is a lower bound.
+    The latter is images per second of processor time × threads. Threads that wait for each other count as working, so
+    it is a lower bound for several threads.
     """
 
     by_clock: float
@@ -83,9 +83,9 @@ class Speed:
 
 
 def measure_together(tasks: Sequence[Task], slots: Sequence[Slot], seconds: float = SECONDS_EACH) -> dict[str, Speed]:
-    """Return the speed of each task (by key) in one slot while every slot trains it: the mean over the slots.
+    """Return the speed of each task (by key) while every slot trains it, as the mean over the slots.
 
-    A task that fails in a slot, or whose slot is killed, is left out.
+    A task that fails in any slot is left out.
     """
     text = json.dumps({"seconds": seconds, "tasks": [asdict(task) for task in tasks]})
     children = [start(slot, text) for slot in slots]
@@ -102,13 +102,13 @@ def measure_together(tasks: Sequence[Task], slots: Sequence[Slot], seconds: floa
 
 
 def mean_speed(speeds: Sequence[Speed]) -> Speed:
-    """Return the mean of several speeds."""
+    """Return the mean of speeds."""
     count = len(speeds)
     return Speed(sum(speed.by_clock for speed in speeds) / count, sum(speed.alone for speed in speeds) / count)
 
 
 def start(slot: Slot, text: str) -> subprocess.Popen[str]:
-    """Start a measuring process in a slot and hand it its tasks."""
+    """Start a measuring process in a slot and send it its tasks."""
     command = [sys.executable, "-m", "bench.sweep.timing.probe"]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with pinned(slot.cores):
@@ -121,7 +121,7 @@ def start(slot: Slot, text: str) -> subprocess.Popen[str]:
 
 
 def measure(task: Task, seconds: float) -> Speed:
-    """Return the speed of a network's training steps after one that warms up; imports torch."""
+    """Return the speed of a network's training steps, after a warm-up step; imports torch."""
     import torch
 
     step, wait = make_step(task), torch.cuda.synchronize if task.gpu else int
@@ -138,7 +138,7 @@ def measure(task: Task, seconds: float) -> Speed:
 
 
 def make_step(task: Task) -> Callable[[], None]:
-    """Return a function that does one training step of a task on random images; imports torch."""
+    """Return a function that takes one training step on random images; imports torch."""
     import torch
 
     from bench.augmentation.augment import train_batch
@@ -158,7 +158,7 @@ def make_step(task: Task) -> Callable[[], None]:
     precision = decide(task.precision, "gpu" if task.gpu else "cpu").precision
 
     def step() -> None:
-        """Augment, train and update once."""
+        """Augment, compute the gradients and update once."""
         batch = train_batch(
             images, indices, seed=0, epoch=0, augmentation=augmentation, mean=(0.5,) * 3, std=(0.25,) * 3
         )
@@ -173,7 +173,7 @@ def make_step(task: Task) -> Callable[[], None]:
 
 
 def main() -> int:
-    """Measure the tasks of the input one after the other; one that fails is left out and named in the errors."""
+    """Measure the tasks of the input one after the other; one that fails is reported on stderr and left out."""
     import torch
 
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

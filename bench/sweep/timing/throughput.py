@@ -1,11 +1,11 @@
-"""This machine's figures, `machine.json` in a suite's folder: images a second of each network, by runs at a time.
+"""The measured speed of this machine, `machine.json` in a suite's folder: images/s of each network, by workers.
 
     {"<machine>": {"<workers>": {"<network and recipe>": {"images_per_second": 812.4, "on_a_free_machine": 815.0,
                                                           "measured_at": "2026-…", "load": 0.1, "torch": "2.7.0"}}}}
 
-`images_per_second` is that of one run while so many train side by side, `on_a_free_machine` the same from processor
-time. `load` is the machine's load average before all measuring: where it is not near zero, other work made the former
-low.
+`images_per_second` is the speed of one run while `workers` runs train side by side, `on_a_free_machine` the same from
+processor time. `load` is the load average before the measurement: if it is not near zero, other processes have slowed
+the former down.
 """
 
 import os
@@ -23,27 +23,27 @@ from bench.util.errors import BadInput
 from bench.util.files import write_atomically
 
 FILE = "machine.json"
-# A load average above this share of the cores means that other work was running.
+# A load average above this share of the cores means that the machine was busy with other processes.
 BUSY = 0.25
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What is recorded of one machine: workers → network → its record."""
+    """The speeds recorded of one machine: workers → network → record."""
 
     records: Mapping[int, Mapping[str, Mapping[str, Any]]]
 
     def rate(self, workers: int, task: Task, *, free: bool = False) -> float | None:
-        """Return images a second of one run among so many, as measured or on a free machine; None when unknown."""
+        """Return images/s of one run among `workers`, as measured or on a free machine; None if unknown."""
         record = self.records.get(workers, {}).get(task.key)
         return float(record["on_a_free_machine" if free else "images_per_second"]) if record else None
 
     def missing(self, workers: int, tasks: Iterable[Task]) -> list[Task]:
-        """Return the tasks that have no figure yet, each once."""
+        """Return the tasks that have not been measured, each once."""
         return list({task.key: task for task in tasks if self.rate(workers, task) is None}.values())
 
     def found(self, workers: int, tasks: Iterable[Task]) -> list[Mapping[str, Any]]:
-        """Return the records of some tasks, of those that have one."""
+        """Return the records of those tasks that have been measured."""
         records = (self.records.get(workers, {}).get(task.key) for task in tasks)
         return [record for record in records if record]
 
@@ -52,13 +52,13 @@ class Figures:
         return max((float(record["load"]) for record in self.found(workers, tasks)), default=0.0)
 
     def when(self, workers: int, tasks: Iterable[Task]) -> str:
-        """Return in words when some tasks were measured."""
+        """Return when some tasks were measured, as text."""
         times = sorted({str(record["measured_at"])[:16].replace("T", " ") for record in self.found(workers, tasks)})
         return " to ".join(dict.fromkeys([times[0], times[-1]])) + " UTC" if times else "never"
 
 
 def read_figures(folder: Path, machine: Machine) -> Figures:
-    """Return what a suite's folder records of a machine with this version of torch; nothing when nothing is there."""
+    """Return what a suite's folder records of a machine with this version of torch, which may be nothing."""
     path = folder / FILE
     content = read_json(path) if path.is_file() else {}
     by_workers = content.get(machine.name, {})
@@ -71,15 +71,15 @@ def read_figures(folder: Path, machine: Machine) -> Figures:
             }
         )
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise BadInput(f"{path}: is not as this version writes it; delete it to measure the machine again") from None
+        raise BadInput(f"{path}: not in the format of this version; delete it to measure the machine again") from None
 
 
 def measure_missing(
     folder: Path, machine: Machine, tasks: Sequence[Task], counts: Sequence[int], processes: int, anew: bool = False
 ) -> Figures:
-    """Measure what has no figure yet for each number of runs at a time (`anew`: all of it), and record it."""
+    """Measure and record what has not been measured for each number of workers; with `anew` all of it."""
     figures = read_figures(folder, machine)
-    # Once, before the first: a later average would count the measuring itself as other work.
+    # Read once, before the first measurement: a later average would count the measurement itself as other work.
     load = os.getloadavg()[0]
     for workers in counts:
         missing = Figures({}).missing(workers, tasks) if anew else figures.missing(workers, tasks)
@@ -94,9 +94,9 @@ def measure_missing(
 def measure(
     machine: Machine, tasks: Sequence[Task], workers: int, processes: int, load: float
 ) -> dict[str, dict[str, Any]]:
-    """Return the records of tasks measured with so many runs at a time, after so high a load average."""
+    """Measure tasks with `workers` runs at a time and return their records; `load` is the load average before."""
     slots = make_slots(machine, workers, processes)
-    # On GPUs a run has its device to itself, and one is like another.
+    # On GPUs each run has its own device, and the devices are alike.
     speeds = measure_together(tasks, slots[:1] if machine.gpus else slots)
     shared = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -114,7 +114,7 @@ def measure(
 
 
 def write_figures(folder: Path, machine: Machine, figures: Figures) -> None:
-    """Write a machine's figures beside those of others."""
+    """Write the figures of a machine, keeping those of others in the file."""
     path = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,7 @@ def test_a_suite_for_timing_waits_for_the_whole_machine_and_then_keeps_all_other
     assert run_command(main, ["-f", str(path)]) == 0
     assert neighbour.wait() == 0
     assert beside == [True] * 3
-    assert capsys.readouterr().out.count("waiting for the whole machine: another run holds") == 1
+    assert capsys.readouterr().out.count("waiting for the whole machine (timing: true): another run is using") == 1
     after = HostLocks().take(WHOLE)
     assert after is not None, "a suite that has ended gives the machine back"
     after.release()
@@ -136,9 +136,9 @@ def test_the_folder_of_the_locks_is_the_user_s_own(tmp_path: Path, monkeypatch: 
     assert folder.stat().st_mode & 0o777 == 0o700
     monkeypatch.setattr(h.os, "getuid", lambda: folder.stat().st_uid + 1)
     monkeypatch.setenv("BENCH_LOCKS", str(folder))
-    with pytest.raises(BadInput, match="is another user's"):
+    with pytest.raises(BadInput, match="belongs to another user"):
         lock_folder()
     (tmp_path / "file").touch()
     monkeypatch.setenv("BENCH_LOCKS", str(tmp_path / "file"))
-    with pytest.raises(BadInput, match=r"BENCH_LOCKS.*cannot be made"):
+    with pytest.raises(BadInput, match=r"BENCH_LOCKS.*cannot be created"):
         lock_folder()

@@ -93,7 +93,7 @@ def test_a_signal_stops_cleanly_and_the_same_command_goes_on(
     printed, _ = driver.communicate(timeout=60)
     assert driver.returncode == 128 + number, printed
     assert all(f"{number.name}: stopping {run.label} with a checkpoint" in printed for run in plan.runs[:2])
-    assert "0 finished, 0 failed, 6 not finished. The same command goes on." in printed
+    assert "0 finished, 0 failed, 6 not finished. Run the same command again to resume." in printed
     assert not [pid for pid in pids(plan) if is_alive(pid)]
     assert [read_state(plan.suite, run) for run in plan.runs] == ["interrupted"] * 2 + ["waiting"] * 4
     driver = start_driver(path, "--backend", backend)
@@ -129,8 +129,8 @@ def test_the_dry_run_says_what_a_backend_without_measurements_knows(
     path = write_suite()
     assert run_command(main, ["-f", str(path), "--backend", "remote", "--dry-run"]) == 0
     printed = capsys.readouterr().out
-    assert "at a time: 2 (two machines)" in printed
-    assert "not in it, because their speed or length is not known: " in printed
+    assert "workers: 2 (two machines)" in printed
+    assert "without runs of unknown speed or length: " in printed
     assert not Path(expand(path).suite.runs).exists()
 
 

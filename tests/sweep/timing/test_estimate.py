@@ -184,10 +184,10 @@ def test_the_dry_run_shows_runs_states_and_cost(
     assert "finished" in next(line for line in lines if line.startswith(done.label))
     # Each run buys 0.1 PFLOP less at most one batch of 2048 (0.0005 to 0.0009 PFLOP).
     assert "all runs: 3, 0.29" in printed
-    assert "not finished yet: 2, 0.199" in printed
-    assert "at a time: 1 (the only choice)" in printed
+    assert "left to train: 2, 0.199" in printed
+    assert "workers: 1 (the only choice)" in printed
     assert "measured 20" in printed
-    assert "other work was running then (load 1.5" in printed
+    assert "the machine was busy during the measurement (load average 1.5" in printed
     assert not (tmp_path / "runs/trial" / plan.runs[0].label).exists(), "nothing is trained"
 
 
@@ -200,7 +200,7 @@ def test_the_dry_run_counts_the_calibration_of_a_suite_for_timing(
     names = [f"trial-aa1/{run.label}", f"trial-aa2/{run.label}", run.label]
     assert [line.split()[0] for line in printed.splitlines()[1:4]] == names
     assert "all runs: 3, " in printed
-    assert "not finished yet: 3, " in printed
+    assert "left to train: 3, " in printed
 
 
 def test_the_dry_run_counts_what_failed_only_if_it_is_tried_again(
@@ -210,8 +210,8 @@ def test_the_dry_run_counts_what_failed_only_if_it_is_tried_again(
     failed = expand(path).runs[0]
     failed.path.mkdir(parents=True)
     (failed.path / "failed.json").write_text(json.dumps({"reason": "the loss became nan", "step": 5}))
-    assert "not finished yet: 2, " in dry_run(path, capsys)
-    assert "not finished yet: 3, " in dry_run(path, capsys, "--retry-failed")
+    assert "left to train: 2, " in dry_run(path, capsys)
+    assert "left to train: 3, " in dry_run(path, capsys, "--retry-failed")
 
 
 def test_the_dry_run_names_what_cannot_be_trained(
@@ -222,7 +222,7 @@ def test_the_dry_run_names_what_cannot_be_trained(
     models = ["resnet_20.yaml", "resnet_20.yaml", "bad.yaml"]
     printed = dry_run(write_suite(models=models, workers=1), capsys)
     assert "cannot be trained: bad.yaml" in printed
-    assert "named more than once and trained once: 1" in printed
+    assert "duplicates in the suite, trained once: 1" in printed
     path = write_suite(models=["resnet_20.yaml", "mine.yaml"], workers=1, overrides={"max_duration": "2ba"})
     assert "data set 'mine'" in dry_run(path, capsys)
 
