@@ -13,12 +13,12 @@
 
 A row of `epochs.jsonl` is written at each epoch's end, at each evaluation within an epoch and at the run's end. All of
 it tells of the step `batch`: epoch (epochs trained: 1.5 in the middle of the second), samples (seen so far, all ranks),
-lr, train_loss, train_top1 (means over the epoch's steps up to this one), eval_loss, eval_top1, eval_top5, eval_samples
-(of the weights at this step; null when they were not evaluated), train_seconds, eval_seconds (both since the start of
-the run). Older records have no rows within an epoch, their `epoch` is the number of epochs begun, and a row may hold an
-evaluation of an earlier step of its epoch.
+lr, the metrics of `bench.analysis.metrics` as train_loss, train_top1 (means over the epoch's steps up to this one) and
+eval_loss, eval_top1, …, eval_samples (of the weights at this step; null when they were not evaluated), train_seconds,
+eval_seconds (both since the start of the run). Older records have no rows within an epoch, their `epoch` is the number
+of epochs begun, and a row may hold an evaluation of an earlier step of its epoch.
 
-`result.json`: status, run, experiment, recipe, seed, spec; top1, top5, loss, evaluated_samples (of the final weights);
+`result.json`: status, run, experiment, recipe, seed, spec; the metrics, evaluated_samples (of the final weights);
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
 params, macs, activations, fingerprint, … (each null where it could not be counted; `uncounted_because` says why)};
 data {name, split, classes, image (channels, height, width; older records have none), train_samples, eval_samples};
@@ -45,6 +45,7 @@ from typing import Any, ClassVar
 import yaml
 from filelock import FileLock, Timeout
 
+from bench.analysis.metrics import HEADLINE
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
 from bench.util.files import write_atomically
@@ -57,7 +58,7 @@ CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation"
 Row = dict[str, Any]
-EVALUATED = re.compile(rb'"eval_top1": ?([0-9][0-9.eE+-]*)')
+EVALUATED = re.compile(rf'"eval_{HEADLINE}": ?([0-9][0-9.eE+-]*)'.encode())
 # Control characters but tab and line feed, the marks that turn the direction of writing, and halves of characters.
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

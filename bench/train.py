@@ -15,6 +15,7 @@ from pathlib import Path
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from bench.analysis.metrics import say_metrics
 from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.clock import start_clock
@@ -73,9 +74,7 @@ def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) 
         finally:
             writer.release()
     if rank() == 0:
-        print(
-            f"{writer.path}: top-1 {result['top1']:.2f}, top-5 {result['top5']:.2f}, {result['seconds']['train']:.0f} s"
-        )
+        print(f"{writer.path}: {say_metrics(result)}, {result['seconds']['train']:.0f} s")
     return OK
 
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from wandb.sdk.internal.datastore import DataStore
 
 from bench import train
 from bench.config import load_spec
@@ -17,6 +16,7 @@ from bench.util.cli import run_command
 from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY, Launch
 from tests.engines.cpus import AVX2, replace_cpu
+from tests.training import read_wandb
 
 YAML = "tests/small.yaml"
 TINY = ["batch_size=60", "eval_batch_size=64"]
@@ -74,8 +74,7 @@ def test_the_environment_is_recorded_without_secrets(two_ranks: tuple[RunRecord,
 @pytest.mark.slow
 def test_the_offline_wandb_run_can_be_read_back(two_ranks: tuple[RunRecord, str]) -> None:
     record, _ = two_ranks
-    (path,) = record.path.glob("wandb/offline-run-*/run-*.wandb")
-    config, history, summary = read_wandb(path)
+    config, history, summary = read_wandb(record.path)
     assert config["model"] == dict(record.spec["model"])
     assert config["optimizer"]["lr"] == record.spec["optimizer"]["lr"]
     assert record.result is not None
@@ -85,24 +84,6 @@ def test_the_offline_wandb_run_can_be_read_back(two_ranks: tuple[RunRecord, str]
     # What is logged at every step is sampled, and not lost.
     sampled = [row["time/batch"] for row in history if "time/batch" in row]
     assert 1 < len(sampled) < record.result["training"]["steps"]
-
-
-def read_wandb(path: Path) -> tuple[dict, list[dict], dict]:
-    """Return configuration, history rows and summary of an offline W&B file."""
-    from wandb.proto import wandb_internal_pb2
-
-    store, config, history, summary = DataStore(), {}, [], {}
-    store.open_for_scan(str(path))
-    while (data := store.scan_data()) is not None:
-        message = wandb_internal_pb2.Record()
-        message.ParseFromString(data)
-        for update in (*message.run.config.update, *message.config.update):
-            config[update.key] = json.loads(update.value_json)
-        if message.HasField("history"):
-            history.append({"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in message.history.item})
-        for update in message.summary.update:
-            summary["/".join(update.nested_key) or update.key] = json.loads(update.value_json)
-    return config, history, summary
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
-"""The one way in which tests train a run in their own process."""
+"""The one way in which tests train a run in their own process, and read what W&B keeps of one."""
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,3 +28,25 @@ def train_here(
     finally:
         writer.release()
     return writer.path
+
+
+def read_wandb(run: Path) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
+    """Return configuration, history rows and summary of the offline W&B file of a run's directory."""
+    from wandb.proto import wandb_internal_pb2
+    from wandb.sdk.internal.datastore import DataStore
+
+    (path,) = run.glob("wandb/offline-run-*/run-*.wandb")
+    store, history = DataStore(), []
+    config: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    store.open_for_scan(str(path))
+    while (data := store.scan_data()) is not None:
+        message = wandb_internal_pb2.Record()
+        message.ParseFromString(data)
+        for update in (*message.run.config.update, *message.config.update):
+            config[update.key] = json.loads(update.value_json)
+        if message.HasField("history"):
+            history.append({"/".join(i.nested_key) or i.key: json.loads(i.value_json) for i in message.history.item})
+        for update in message.summary.update:
+            summary["/".join(update.nested_key) or update.key] = json.loads(update.value_json)
+    return config, history, summary

@@ -4,7 +4,7 @@ A number without a run cannot be made into a cell. A missing value is a cell tha
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -15,10 +15,11 @@ NUMERAL = re.compile(r"\s*[-+−±]?\s*\d[\d.,\s]*(e[-+]?\d+)?\s*%?\s*", re.IGNO
 
 
 class Phrase(NamedTuple):
-    """A sentence in English with what is put into its braces; `bench.tables.text` knows its Chinese."""
+    """A sentence in English with what is put into its braces, and in Chinese where `bench.tables.text` has it not."""
 
     template: str
     values: tuple[object, ...] = ()
+    zh: str | None = None
 
     def english(self) -> str:
         """Return the sentence in English."""
@@ -49,13 +50,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in CSV files, its heading, and how its numbers are shown."""
+    """A column: its key in CSV files, its heading, how its numbers are shown, and what makes a run group's cell.
+
+    A table fills in the columns without such a function itself. `tables` names the tables of models at whose end the
+    column stands; others are placed by the table. `timed` says that the machine's noise is in it.
+    """
 
     key: str
     heading: Phrase
     digits: int = 2
     kind: Literal["words", "rank", "number", "mean", "difference", "interval", "p", "verdict"] = "number"
     wide: bool = False
+    make_cell: Callable[[RunGroup], Cell] | None = field(default=None, compare=False)
+    tables: tuple[str, ...] = ()
+    timed: bool = False
+
+    def cell(self, run_group: RunGroup) -> Cell:
+        """Return a run group's cell."""
+        assert self.make_cell is not None, f"the table fills in the column '{self.key}' itself"
+        return self.make_cell(run_group)
 
 
 @dataclass(frozen=True)
@@ -82,9 +95,7 @@ class Table:
     title: Phrase
     columns: Sequence[Column]
     blocks: Sequence[Block]
-    notes: tuple[Phrase, ...] = field(default=())
-    # A title in Chinese that is not among the translations (`bench.tables.text`).
-    title_zh: str | None = None
+    notes: tuple[Phrase, ...] = ()
 
 
 def words(template: str, *values: object) -> Cell:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from bench.analysis.identity import recorded_identity
+from bench.analysis.metrics import METRICS
 from bench.analysis.recipe import (
     MACHINE,
     NOT_RECIPE,
@@ -90,6 +91,11 @@ class RunGroup:
         """Return seed → number at a dotted path of the results, of the runs that have it."""
         found = ((record.seed, pick(record.result or {}, path)) for record in self.records)
         return {seed: value for seed, value in found if value is not None}
+
+
+def recorded_metrics(run_groups: Sequence[RunGroup]) -> list[str]:
+    """Return the metrics that some run recorded: older records lack those that were added later."""
+    return [name for name in METRICS if any(run_group.values(name) for run_group in run_groups)]
 
 
 def pick(result: Result, path: str) -> float | None:

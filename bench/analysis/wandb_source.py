@@ -7,24 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.analysis.metrics import row_columns, wandb_name
 from bench.records import Row, RunRecord, names_a_run, printable
 from bench.util.errors import BadInput
 
-# The columns of an epoch's row, and the names under which the engine logs them.
-COLUMNS = {
-    "epoch": "progress/epoch",
-    "batch": "progress/batch",
-    "samples": "progress/samples",
-    "lr": "progress/lr",
-    "train_loss": "train/loss",
-    "train_top1": "train/top1",
-    "train_seconds": "train/seconds",
-    "eval_loss": "eval/loss",
-    "eval_top1": "eval/top1",
-    "eval_top5": "eval/top5",
-    "eval_samples": "eval/samples",
-    "eval_seconds": "eval/seconds",
-}
 # Why a run that somebody else logged to the project is in no table, as its status.
 FOREIGN = "its config is no spec of a run"
 
@@ -44,7 +30,7 @@ class OnlineRecord(RunRecord):
     @cached_property
     def epochs(self) -> list[Row]:
         """Return the logged rows of epochs."""
-        rows = [{column: row.get(name) for column, name in COLUMNS.items()} for row in self.history()]
+        rows = [{column: row.get(wandb_name(column)) for column in row_columns()} for row in self.history()]
         return [row for row in rows if row["epoch"] is not None]
 
 

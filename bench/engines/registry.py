@@ -4,8 +4,9 @@ Adding an engine is one file with such a function and one row here.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
+
+from algorithms.registry import import_target
 
 # fit(spec, dataset, writer, environment, clock, stop, watchers=(), *, decision=None, …) → the content of `result.json`
 # (`bench.records`). The engine goes on from the newest valid checkpoint, if there is one, and writes every record
@@ -19,5 +20,4 @@ ENGINES: dict[str, str] = {
 
 def find_engine(name: str) -> Fit:
     """Return the function that trains with an engine of the registry."""
-    module, function = ENGINES[name].split(":")
-    return getattr(import_module(module), function)
+    return import_target(ENGINES[name])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.data.datasets import Dataset
 from bench.records import Row
 from bench.spec import RunSpec, recipe_hash
@@ -30,9 +31,7 @@ def make_result(
         "experiment": spec.experiment,
         "recipe": recipe_hash(spec),
         "seed": spec.seed,
-        "top1": last["eval_top1"],
-        "top5": last["eval_top5"],
-        "loss": last["eval_loss"],
+        **{name: last[f"eval_{name}"] for name in METRICS},
         "evaluated_samples": last["eval_samples"],
         "best": best_epoch(rows),
         "model": {
@@ -64,7 +63,7 @@ def make_result(
 
 
 def best_epoch(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the best top-1 over the evaluations: a diagnostic, since it is chosen on the split that it reports."""
-    evaluated = [row for row in rows if row["eval_top1"] is not None]
-    best = max(evaluated, key=lambda row: row["eval_top1"])
-    return {"top1": best["eval_top1"], "epoch": best["epoch"]}
+    """Return the best headline metric of all evaluations: a diagnostic, chosen on the split that it reports."""
+    column, best = f"eval_{HEADLINE}", max if METRICS[HEADLINE].higher_is_better else min
+    row = best((row for row in rows if row[column] is not None), key=lambda row: row[column])
+    return {HEADLINE: row[column], "epoch": row["epoch"]}

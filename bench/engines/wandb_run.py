@@ -15,26 +15,6 @@ from bench.spec import RunSpec, recipe_hash
 from bench.util.ranks import rank
 from bench.zoo.build import find_model
 
-# Scalars of the result that W&B shows in its run table.
-SUMMARY = (
-    "top1",
-    "top5",
-    "loss",
-    "evaluated_samples",
-    "images_per_second",
-    "seconds",
-    "training",
-    "model",
-    "best",
-    "status",
-    "run",
-    "experiment",
-    "recipe",
-    "seed",
-    "data",
-    "machine",
-)
-
 # What wandb would collect by itself: host and user names, command lines, code, hardware samples every few seconds.
 PRIVATE = {
     "_disable_meta": True,
@@ -113,6 +93,6 @@ def fail_wandb(failure: dict[str, Any]) -> None:
 
 
 def finish_wandb(result: dict[str, Any]) -> None:
-    """Write the run's result as the W&B summary, when a run is being logged by this process."""
+    """Write the run's result as the W&B summary, when a run is being logged by this process; its spec is the config."""
     if wandb.run is not None:
-        wandb.run.summary.update({key: result[key] for key in SUMMARY})
+        wandb.run.summary.update({key: value for key, value in result.items() if key != "spec"})

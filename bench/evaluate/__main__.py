@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.analysis.metrics import METRICS
 from bench.evaluate.registry import EVALUATORS
 from bench.util.cli import OK, make_parser, run_command
 
@@ -69,15 +70,16 @@ def headline(trained: "Trained", predictions: "Predictions") -> list[str]:
 
 def compare(accuracy: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
     """Return whether the headline came out to the digit, and if not what the run recorded."""
-    if all(accuracy[name] == recorded[name] for name in ("top1", "top5", "loss")):
+    if all(accuracy[name] == recorded[name] for name in METRICS if name in recorded):
         return "the same as the run recorded, to the last digit"
     where = (recorded.get("machine") or {}).get("device_name") or "an unknown machine"
     return f"the run recorded on {where}: {words(recorded)}"
 
 
 def words(accuracy: Mapping[str, Any]) -> str:
-    """Return accuracy and loss in words."""
-    return f"top-1 {accuracy['top1']:.2f} %, top-5 {accuracy['top5']:.2f} %, loss {accuracy['loss']:.6f}"
+    """Return the metrics in words, those that tables leave out last; without a unit they get all digits that count."""
+    shown = sorted((name for name in METRICS if name in accuracy), key=lambda name: not METRICS[name].in_tables)
+    return ", ".join(METRICS[name].say(accuracy[name], None if METRICS[name].unit else 6) for name in shown)
 
 
 def keep(trained: "Trained", results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, Shard
-from bench.engines.callbacks.recorder import evaluation_row, evaluation_sums
 from bench.engines.checkpoints import Damaged
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.evaluated import build_network, classify, keep_as_trained, load_weights
+from bench.engines.metrics import Totals, measure_evaluation
 from bench.engines.precision import BF16, FP32, can_compute
 from bench.environment import usable_cores
 from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
@@ -97,15 +97,14 @@ def predict(trained: Trained) -> Predictions:
     labels = torch.from_numpy(trained.dataset.evaluation.labels.copy())
     logits = torch.empty(len(labels), len(trained.dataset.classes))
     world_size = int(machine_of(trained.record).get("world_size") or 1)
-    total = torch.zeros(4, dtype=torch.float64)
+    total = Totals()
     for rank in range(world_size):
         total += classify_shard(trained, Shard(rank, world_size), logits)
-    row = evaluation_row(total)
-    return Predictions(logits, labels, {name.removeprefix("eval_"): value for name, value in row.items()})
+    return Predictions(logits, labels, {**total.values(), "samples": total.images})
 
 
-def classify_shard(trained: Trained, shard: Shard, logits: Tensor) -> Tensor:
-    """Fill in the logits of one process's images, and return the sums that the recorder would make of them."""
+def classify_shard(trained: Trained, shard: Shard, logits: Tensor) -> Totals:
+    """Fill in the logits of one process's images, and return the totals that the recorder would make of them."""
     loader = EvalLoader(
         trained.dataset,
         batch_size=trained.spec.eval_batch_size,
@@ -113,9 +112,9 @@ def classify_shard(trained: Trained, shard: Shard, logits: Tensor) -> Tensor:
         shard=shard,
         channels_last="channels_last" in trained.spec.algorithms,
     )
-    total = torch.zeros(4, dtype=torch.float64)
+    total = Totals()
     for part, (images, labels) in zip(loader.parts, loader, strict=True):
         outputs = trained.classify(images)
         logits[part] = outputs.cpu()
-        total += evaluation_sums(outputs, labels).cpu()
+        total += measure_evaluation(outputs, labels)
     return total

@@ -6,17 +6,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.analysis.cells import Column
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
 from bench.tables import technique as by_technique
-from bench.tables.measures import MEASURES
+from bench.tables.measures import cell, find
 from bench.tables.notes import block_heading
 
 Drawings = list[tuple[str, Figure]]
 ROW, HEADING = 0.205, 105
 INTERVAL = "Mean and 95 % t-interval over seeds (n in brackets; no bar: one run). Last epoch on the evaluation split."
-PANELS = {"top1": "Top-1 (%)", "params_m": "Params (M)", "macs_m": "MACs (M)", "train_h": "Train (h)"}
+PANELS = find(HEADLINE, "params_m", "macs_m", "train_h")
 
 
 def technique_of(run_group: RunGroup) -> str:
@@ -40,10 +42,10 @@ def wrap(text: str, width: int) -> str:
 
 
 def accuracy_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
-    """Return the models by top-1 with their intervals; a panel for each block of comparable recipes."""
-    blocks = blocks_of([run_group for run_group in run_groups if MEASURES["top1"](run_group).value is not None])
+    """Return the models by the headline with their intervals; a panel for each block of comparable recipes."""
+    blocks = blocks_of([run_group for run_group in run_groups if cell(run_group, HEADLINE).value is not None])
     counts = [len(members) for members in blocks.values()]
-    cells = [MEASURES["top1"](run_group) for members in blocks.values() for run_group in members]
+    cells = [cell(run_group, HEADLINE) for members in blocks.values() for run_group in members]
     limits = view_limits(cells)
     figure = style.new_figure(max(style.SLIDE[1], sum(counts) * ROW + 0.7 * len(counts) + 1.0))
     axes = figure.subplots(len(counts), 1, sharex=True, squeeze=False, height_ratios=[count + 1.5 for count in counts])
@@ -51,7 +53,7 @@ def accuracy_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
         draw_ranking(panel, members, limits)
         panel.set_title(short_heading(values), loc="left", fontsize=style.SMALL)
     axes[-1, 0].set_xlim(limits)
-    axes[-1, 0].set_xlabel("Top-1 (%)")
+    axes[-1, 0].set_xlabel(METRICS[HEADLINE].heading)
     shown = {technique_of(run_group) for members in blocks.values() for run_group in members}
     figure.legend(handles=technique_handles(shown), loc="outside right upper", frameon=False, title="Technique")
     apart = "Panels differ in data, steps, batch or augmentation and are not ranked together."
@@ -61,7 +63,7 @@ def accuracy_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
 
 def draw_ranking(panel: Axes, members: Sequence[RunGroup], limits: Limits) -> None:
     """Draw run groups as points with intervals, the most accurate on top."""
-    cells = {run_group.runs: MEASURES["top1"](run_group) for run_group in members}
+    cells = {run_group.runs: cell(run_group, HEADLINE) for run_group in members}
     ordered = sorted(members, key=lambda c: (cells[c.runs].value or 0.0, c.label))
     for place, run_group in enumerate(ordered):
         draw_point(panel, cells[run_group.runs], place, limits, style.technique_style(technique_of(run_group)))
@@ -94,11 +96,11 @@ def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figur
     names = style.known_order(technique_of(run_group) for run_group in members)[::-1]
     figure = style.new_figure(min(style.SLIDE[1], 2.4 + len(names)))
     axes = figure.subplots(1, len(PANELS), sharey=True, squeeze=False)[0]
-    for panel, (key, title) in zip(axes, PANELS.items(), strict=True):
+    for panel, column in zip(axes, PANELS, strict=True):
         for place, name in enumerate(names):
-            draw_technique(panel, [c for c in members if technique_of(c) == name], key, place, name)
-        panel.set_xlabel(title)
-        if key in ("params_m", "macs_m"):
+            draw_technique(panel, [c for c in members if technique_of(c) == name], column, place, name)
+        panel.set_xlabel(column.heading.english())
+        if column.key in ("params_m", "macs_m"):
             style.logarithmic(panel)
     axes[0].set_yticks(range(len(names)), [style.technique_title(name).replace(" ", "\n", 1) for name in names])
     axes[0].set_ylim(-0.6, len(names) - 0.4)
@@ -108,12 +110,12 @@ def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figur
     return figure
 
 
-def draw_technique(panel: Axes, members: Sequence[RunGroup], key: str, place: float, name: str) -> None:
+def draw_technique(panel: Axes, members: Sequence[RunGroup], column: Column, place: float, name: str) -> None:
     """Draw a technique's networks as points around its mean in one panel."""
     colour, marker = style.technique_style(name)
     networks: dict[str, list[float]] = {}
     for run_group in members:
-        value = MEASURES[key](run_group).value
+        value = column.cell(run_group).value
         if value is not None:
             networks.setdefault(run_group.fingerprint or run_group.label, []).append(value)
     means = sorted(sum(values) / len(values) for values in networks.values())

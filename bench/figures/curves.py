@@ -1,4 +1,4 @@
-"""training_curves: loss and top-1 over the epochs, on training and evaluation images, of each model and overlaid."""
+"""training_curves: metrics over the epochs, on training and evaluation images, of each model and overlaid."""
 
 import re
 from collections import defaultdict
@@ -9,14 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.metrics import HEADLINE, METRICS, with_unit
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import RunGroup, blocks_of
+from bench.analysis.run_groups import RunGroup, blocks_of, recorded_metrics
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
 from bench.records import Row
 from bench.tables.notes import block_heading
 
-MEASURES = {"loss": "Loss", "top1": "Top-1 (%)"}
 PARTS = {"train": ("train", style.VERMILION, "--"), "eval": ("evaluation", style.BLUE, "-")}
 COMPARED = ("dataset", "split")
 LEGEND = 8.5
@@ -89,16 +89,27 @@ def by_technique(run_groups: Sequence[RunGroup]) -> dict[str, list[RunGroup]]:
     return {name: [c for c in run_groups if technique_of(c) == name] for name in order}
 
 
+def panels_of(run_groups: Sequence[RunGroup]) -> list[str]:
+    """Return the metrics that have a panel."""
+    return [name for name in recorded_metrics(run_groups) if METRICS[name].in_curves] or [HEADLINE]
+
+
+def is_measured(part: str, metric: str) -> bool:
+    """Tell whether a metric is measured on a part of the images, "train" or "eval"."""
+    return part == "eval" or METRICS[metric].training is not None
+
+
 def draw_run_group(run_group: RunGroup) -> Figure:
-    """Draw one run group: loss and top-1, each on training and evaluation images."""
-    figure = style.new_figure()
-    axes = figure.subplots(1, len(MEASURES), squeeze=False)[0]
+    """Draw one run group: a panel for each metric, on training and evaluation images."""
+    figure, shown = style.new_figure(), panels_of([run_group])
+    axes = figure.subplots(1, len(shown), squeeze=False)[0]
     runs = [record.epochs for record in run_group.records]
-    for panel, (key, title) in zip(axes, MEASURES.items(), strict=True):
+    for panel, metric in zip(axes, shown, strict=True):
         for part, (label, colour, dashes) in PARTS.items():
-            draw_curve(panel, curve_of(runs, f"{part}_{key}"), colour, dashes, label)
+            if is_measured(part, metric):
+                draw_curve(panel, curve_of(runs, f"{part}_{metric}"), colour, dashes, label)
         panel.set_xlabel("Epoch")
-        panel.set_ylabel(title)
+        panel.set_ylabel(METRICS[metric].heading)
     axes[0].legend(frameon=False)
     figure.suptitle(f"{run_group.label} [{len(run_group.runs)}]", x=0.01, ha="left")
     heading = block_heading([run_group.recipe_fields[name] for name in RANKED_TOGETHER]).english()
@@ -107,11 +118,12 @@ def draw_run_group(run_group: RunGroup) -> Figure:
 
 
 def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[RunGroup]]) -> Figure:
-    """Draw the evaluation's top-1: a panel for each technique, its models in colour over all others in grey."""
+    """Draw the evaluation's headline: a panel for each technique, its models in colour over all others in grey."""
     figure = style.new_figure()
     columns = min(3, len(groups))
     axes = figure.subplots(-(-len(groups) // columns), columns, sharex=True, sharey=True, squeeze=False)
-    curves = {c.runs: curve_of([r.epochs for r in c.records], "eval_top1") for group in groups.values() for c in group}
+    headline, everyone = METRICS[HEADLINE], [run_group for group in groups.values() for run_group in group]
+    curves = {c.runs: curve_of([r.epochs for r in c.records], f"eval_{HEADLINE}") for c in everyone}
     for panel, (technique, members) in zip(axes.flat, groups.items(), strict=False):
         for curve in curves.values():
             panel.plot(curve.epochs, curve.mean, color="#dddddd", linewidth=0.8, zorder=1)
@@ -122,25 +134,25 @@ def draw_overview(values: Sequence[str], groups: Mapping[str, Sequence[RunGroup]
         panel.legend(framealpha=0.8, edgecolor="none", loc="lower right", fontsize=LEGEND, labelspacing=0.2)
     for unused in axes.flat[len(groups) :]:
         unused.remove()
-    figure.supylabel("Evaluation top-1 (%)", fontsize=style.TEXT)
+    figure.supylabel(with_unit(f"Evaluation {headline.words}", headline.unit), fontsize=style.TEXT)
     heading = f"{block_heading(values, COMPARED).english()}. Recipes may differ."
     style.add_footer(figure, [heading, f"Horizontal: epoch. Grey: the other techniques. {BAND}"])
     return figure
 
 
 def draw_overlay(values: Sequence[str], technique: str, members: Sequence[RunGroup]) -> Figure:
-    """Draw a technique's run groups over each other: loss and top-1 in columns, training and evaluation in rows."""
-    figure = style.new_figure()
-    axes = figure.subplots(len(PARTS), len(MEASURES), sharex=True, squeeze=False)
+    """Draw a technique's run groups over each other: metrics in columns, training and evaluation in rows."""
+    figure, shown = style.new_figure(), panels_of(members)
+    axes = figure.subplots(len(PARTS), len(shown), sharex=True, squeeze=False)
     looks = line_styles(members)
     for run_group in members:
         runs = [record.epochs for record in run_group.records]
         for row, (part, (label, _, _)) in enumerate(PARTS.items()):
-            for column, (key, title) in enumerate(MEASURES.items()):
-                panel = axes[row, column]
-                curve = curve_of(runs, f"{part}_{key}")
+            for panel, metric in zip(axes[row], shown, strict=True):
+                curve = curve_of(runs, f"{part}_{metric}")
                 draw_curve(panel, curve, *looks[run_group.runs], overlay_label(run_group, members), width=1.3)
-                panel.set_ylabel(f"{title}, {label}")
+                panel.set_ylabel(f"{METRICS[metric].heading}, {label}")
+                panel.set_visible(is_measured(part, metric))
     for panel in axes[-1]:
         panel.set_xlabel("Epoch")
     handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -6,13 +6,14 @@ from itertools import pairwise
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.pareto import pareto_front
 from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_handles, technique_of
 from bench.figures.intervals import Limits, cut_note, draw_interval, view_limits
 from bench.figures.labels import Point, place_labels
-from bench.tables.measures import MEASURES
+from bench.tables.measures import cell
 from bench.tables.notes import block_heading
 
 Labelled = tuple[Point, str]
@@ -25,7 +26,7 @@ MEANS = "Mean over seeds with the 95 % t-interval of top-1. Last epoch on the ev
 def efficiency_analysis(run_groups: Sequence[RunGroup]) -> Drawings:
     """Return accuracy against each cost with its Pareto front; a file for each block of comparable recipes."""
     drawings = []
-    scored = [run_group for run_group in run_groups if MEASURES["top1"](run_group).value is not None]
+    scored = [run_group for run_group in run_groups if cell(run_group, HEADLINE).value is not None]
     for index, (values, members) in enumerate(blocks_of(scored).items(), start=1):
         name = "efficiency_analysis" if index == 1 else f"efficiency_analysis_{index}"
         drawings.append((name, draw_costs(values, members)))
@@ -36,7 +37,7 @@ def draw_costs(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
     """Draw one block: a panel for each cost."""
     figure = style.new_figure()
     axes = figure.subplots(1, len(COSTS), sharey=True, squeeze=False)[0]
-    scores = [MEASURES["top1"](run_group) for run_group in members]
+    scores = [cell(run_group, HEADLINE) for run_group in members]
     limits = view_limits(scores)
     fronts = []
     for panel, (key, title) in zip(axes, COSTS.items(), strict=True):
@@ -44,7 +45,7 @@ def draw_costs(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
         panel.set_xlabel(title)
         panel.margins(x=0.12)
         style.logarithmic(panel)
-    axes[0].set_ylabel("Top-1 (%)")
+    axes[0].set_ylabel(METRICS[HEADLINE].heading)
     axes[0].set_ylim(limits)
     handles = technique_handles({technique_of(run_group) for run_group in members})
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
@@ -67,7 +68,7 @@ def draw_cost(panel: Axes, members: Sequence[RunGroup], key: str, limits: Limits
     """Draw one panel and return the points on the front with their labels, and the others."""
     front: list[Labelled] = []
     others: list[Point] = []
-    cells = [(run_group, MEASURES[key](run_group), MEASURES["top1"](run_group)) for run_group in members]
+    cells = [(run_group, cell(run_group, key), cell(run_group, HEADLINE)) for run_group in members]
     on_front = pareto_front([cost.value for _, cost, _ in cells], [score.value for _, _, score in cells])
     for (run_group, cost, score), best in zip(cells, on_front, strict=True):
         if cost.value is None or score.value is None:

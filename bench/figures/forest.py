@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.ablations import ABLATIONS, ablation_names
-from bench.analysis.cells import Block, Row, Table
+from bench.analysis.cells import Block, Phrase, Row, Table
 from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.accuracy import Drawings, wrap
@@ -47,7 +47,7 @@ def heading_of(block: Block) -> str:
     words = [block.heading.english()] if block.heading else []
     for row in block.rows:
         verdict, arm = row.cells.get("verdict"), row.cells["arm"].text
-        if verdict is not None and verdict.text == ("base", ()) and arm is not None:
+        if verdict is not None and verdict.text == Phrase("base") and arm is not None:
             words.append(f"base: {arm.english()}")
     return "; ".join(words)
 

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.sweep.runner import Active, Progress
 from bench.sweep.states import progress as share_of
 from bench.util.console import show_seconds
@@ -74,8 +75,8 @@ def last_epoch(row: Mapping[str, Any]) -> str:
     """Return a row of `epochs.jsonl` as text for the table."""
     if not row:
         return "starting"
-    top1 = f", top-1 {row['eval_top1']:.2f}" if row.get("eval_top1") is not None else ""
-    return f"epoch {row['epoch']:.4g}{top1}"
+    value = row.get(f"eval_{HEADLINE}")
+    return f"epoch {row['epoch']:.4g}" + ("" if value is None else f", {METRICS[HEADLINE].say(value)}")
 
 
 class PlainView:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.sweep.states import Failure, State, find_failure, find_record, progress
 from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
 from bench.sweep.timing.estimate import STARTUP_SECONDS, Estimate, suite_seconds
@@ -116,7 +117,7 @@ def invalid_lines(invalid: Sequence[Invalid]) -> list[str]:
 
 def status_lines(suite: Suite, runs: Sequence[PlannedRun], states: Mapping[str, State]) -> list[str]:
     """Return the state and last epoch or result of each run, the number of runs in each state, and the failures."""
-    header = ("run", "state", "done", "top-1", "train time")
+    header = ("run", "state", "done", METRICS[HEADLINE].words, "train time")
     rows = [status_row(suite, run, states[run.name]) for run in runs]
     return [*text_table(header, rows, range(2, len(header))), "", *count_lines(suite, runs, states)]
 
@@ -134,10 +135,17 @@ def status_row(suite: Suite, run: PlannedRun, state: State) -> tuple[str, ...]:
     record, label = find_record(run), label_in(suite, run)
     if record is not None and record.finished and record.result:
         result = record.result
-        return label, state, "100%", f"{result['top1']:.2f}", show_seconds(result["seconds"]["train"])
+        return (
+            label,
+            state,
+            "100%",
+            METRICS[HEADLINE].format(result[HEADLINE]),
+            show_seconds(result["seconds"]["train"]),
+        )
     share, row = progress(run)
-    top1 = f"{row['eval_top1']:.2f}" if row.get("eval_top1") is not None else ""
-    return label, state, f"{share:.0%}" if row else "", top1, show_seconds(row["train_seconds"]) if row else ""
+    value = row.get(f"eval_{HEADLINE}")
+    shown = "" if value is None else METRICS[HEADLINE].format(value)
+    return label, state, f"{share:.0%}" if row else "", shown, show_seconds(row["train_seconds"]) if row else ""
 
 
 def failure_lines(failed: Sequence[tuple[PlannedRun, Failure]], invalid: Sequence[Invalid]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.analysis.cells import Table
 from bench.analysis.sources import Source, add_arguments, load_source
 from bench.environment import provenance
-from bench.tables.measures import TIMES, Options
+from bench.tables.measures import Options
 from bench.tables.page import make_page
 from bench.tables.registry import WITHOUT_RUNS, all_tables
 from bench.tables.render_csv import render_csv
@@ -75,7 +75,7 @@ def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
 
 def has_times(table: Table) -> bool:
     """Tell whether a table has a column of times or speeds."""
-    return any(column.key in TIMES or column.key.startswith("minutes_to_") for column in table.columns)
+    return any(column.timed for column in table.columns)
 
 
 def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:

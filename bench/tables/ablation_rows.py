@@ -8,7 +8,7 @@ from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, differing
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.comparison import CONVENTIONS, HEADLINE, columns_shown
+from bench.tables.comparison import CONVENTIONS, MEANS, columns_shown
 from bench.tables.contrasts import COLUMNS, contrast_cells, contrasts_of
 
 ADJUSTED = Phrase(
@@ -69,8 +69,8 @@ def ablation_table(ablation: Ablation, blocks: Sequence[Block], options: m.Optio
     shown = columns_shown(COLUMNS, options)
     method = PAIRED if options.paired else ADJUSTED
     below = (
-        (method, SEEDS_NEEDED, HEADLINE, CONVENTIONS)
+        (method, SEEDS_NEEDED, MEANS, CONVENTIONS)
         if blocks
         else (Phrase("No finished run of an arm of this ablation."),)
     )
-    return Table(ablation.name, Phrase(ablation.title), shown, blocks, below, ablation.title_zh)
+    return Table(ablation.name, Phrase(ablation.title, zh=ablation.title_zh), shown, blocks, below)

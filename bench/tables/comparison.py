@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, words
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.pareto import pareto_front
 from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
@@ -10,7 +11,7 @@ from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.health import has_band, health_notes
 
-HEADLINE = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
+MEANS = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
 CONVENTIONS = Phrase("Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.")
 RANKS = Phrase("Ranks order the means; rows of different blocks are not ranked together.")
 RANGES = Phrase(
@@ -30,23 +31,27 @@ RATIOS = Phrase("An interval in brackets is a bootstrap over runs, given from 5 
 FRONT = Phrase("Pareto front: no row of the block is as accurate at a lower cost of that kind.")
 FRONTS = {"params_m": "params", "macs_m": "MACs", "train_h": "time"}
 
-COMPARISON = (
-    *(m.RANK, m.MODEL, m.TECHNIQUE, m.TOP1, m.RUNS, m.TOP5, m.PARAMETERS, m.MACS, m.FLOPS, m.TRAIN, m.SPEED),
-    *(m.TRAINING_FLOPS_WIDE, m.PER_PARAMETERS, m.PER_MACS, m.PER_FLOPS, m.OWN, m.STEM),
+NAMED, SCORED = m.find("rank", "model"), m.find(HEADLINE, "n")
+COMPARED = (
+    *m.find("params_m", "macs_m", "flops_m", "train_h", "images_per_s"),
+    *m.find("training_pflop", wide=True),
+    *m.find("top1_per_m_params", "top1_per_mmac", "top1_per_mflop", "own_design", "stem"),
 )
 EFFICIENCY = (
-    *(m.RANK, m.MODEL, m.TOP1, m.RUNS, m.PARAMETERS, m.PER_PARAMETERS, m.MACS, m.PER_MACS, m.PER_FLOPS),
-    *(m.TRAIN_WIDE, m.PER_HOUR, m.column("pareto", "Pareto front", kind="words")),
+    *m.find("params_m", "top1_per_m_params", "macs_m", "top1_per_mmac", "top1_per_mflop"),
+    *m.find("train_h", wide=True),
+    *m.find("top1_per_h"),
+    m.column("pareto", "Pareto front", "Pareto 前沿", kind="words"),
 )
-COST = (
-    *(m.RANK, m.MODEL, m.RUNS, m.TRAIN, m.EVALUATION, m.TOTAL, m.CHECKPOINTS, m.DEVICE_HOURS, m.TRAINING_FLOPS),
-    *(m.SPEED, m.TOP1, m.MACHINE),
+COST = m.find(
+    *("rank", "model", "n", "train_h", "eval_h", "total_h", "checkpoint_share", "device_h", "training_pflop"),
+    *("images_per_s", HEADLINE),
 )
 
 
 def order(run_groups: Sequence[RunGroup], by: str, ascending: bool) -> list[tuple[RunGroup, Cell]]:
     """Return run groups with their cells in a column, best first; those without a value come last."""
-    scored = [(run_group, m.MEASURES[by](run_group)) for run_group in run_groups]
+    scored = [(run_group, m.cell(run_group, by)) for run_group in run_groups]
     sign = 1 if ascending else -1
     return sorted(scored, key=lambda pair: (pair[1].value is None, sign * (pair[1].value or 0.0), pair[0].label))
 
@@ -86,16 +91,14 @@ def rank_cell(place: int | None, runs: Sequence[str], places: tuple[int, int] | 
 
 
 def columns_shown(columns: Sequence[Column], options: m.Options) -> tuple[Column, ...]:
-    """Return a table's columns, with the best epoch after the top-1 where it was asked for."""
-    shown = []
-    for column in columns:
-        shown += [column, m.BEST] if options.best and column is m.TOP1 else [column]
-    return tuple(shown)
+    """Return a table's columns, with the best epoch after the headline where it was asked for."""
+    best = m.find(f"best_{HEADLINE}") if options.best else ()
+    return tuple(shown for column in columns for shown in (column, *(best if column.key == HEADLINE else ())))
 
 
 def ranked_table(
     name: str,
-    title: str,
+    title: Phrase,
     run_groups: Sequence[RunGroup],
     options: m.Options,
     columns: Sequence[Column],
@@ -105,9 +108,9 @@ def ranked_table(
     remarks: Sequence[Phrase] = (),
 ) -> Table:
     """Return a table of run groups, ranked by one column within each block of comparable recipes."""
-    shown = columns_shown(columns, options)
-    has_column = [name for name in ("stem", "machine") if any(column.key == name for column in shown)]
-    ignore = [*has_column, *([] if options.allow_mixed else RANKED_TOGETHER)]
+    shown = columns_shown((*columns, *m.appended(name)), options)
+    keys = {column.key for column in shown}
+    ignore = [*({"stem", "machine"} & keys), *([] if options.allow_mixed else RANKED_TOGETHER)]
     common, networks = common_recipe(run_groups), notes.network_notes(run_groups)
     blocks = []
     for values, members in block_items(run_groups, options):
@@ -120,14 +123,14 @@ def ranked_table(
                 (
                     *notes.recipe_notes(run_group, common, ignore),
                     *networks.get(run_group.runs, ()),
-                    *(health_notes(run_group) if m.HEALTH in shown else ()),
+                    *(health_notes(run_group) if "health" in keys else ()),
                 ),
             )
             for (run_group, _), (place, left_open) in zip(ordered, places, strict=True)
         ]
         blocks.append(Block(notes.block_heading(values) if values else None, rows))
     below = [RANGES, *([MIXED] if options.allow_mixed else []), *remarks, *([DIAGNOSTIC] if options.best else [])]
-    return Table(name, Phrase(title), shown, blocks, (*below, notes.recipe_line(common, ignore)))
+    return Table(name, title, shown, blocks, (*below, notes.recipe_line(common, ignore)))
 
 
 def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tuple[tuple[str, ...], list[RunGroup]]]:
@@ -140,14 +143,16 @@ def comparison(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
 
     Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`).
     """
+    health = m.find("health") if has_band(run_groups) else ()
     return ranked_table(
         "comparison",
-        "Comparison of models",
+        Phrase("Comparison of models", zh="模型综合对比"),
         run_groups,
         options,
-        (*COMPARISON, m.HEALTH) if has_band(run_groups) else COMPARISON,
-        by="top1",
-        remarks=(HEADLINE, CONVENTIONS),
+        (*NAMED, *m.find("technique"), *SCORED, *m.other_metrics(run_groups), *COMPARED, *health),
+        by=HEADLINE,
+        ascending=not METRICS[HEADLINE].higher_is_better,
+        remarks=(MEANS, CONVENTIONS),
     )
 
 
@@ -155,19 +160,19 @@ def efficiency(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the models ranked by accuracy per million parameters, with what lies on which Pareto front."""
     table = ranked_table(
         "efficiency",
-        "Efficiency",
+        Phrase("Efficiency", zh="效率排名"),
         run_groups,
         options,
-        EFFICIENCY,
+        (*NAMED, *SCORED, *EFFICIENCY),
         by="top1_per_m_params",
-        remarks=(HEADLINE, CONVENTIONS, RATIOS, FRONT),
+        remarks=(MEANS, CONVENTIONS, RATIOS, FRONT),
     )
     return Table(table.name, table.title, table.columns, [with_fronts(block) for block in table.blocks], table.notes)
 
 
 def with_fronts(block: Block) -> Block:
     """Return a block with a column that names the costs for which a row lies on the Pareto front of its block."""
-    scores = [row.cells["top1"].value for row in block.rows]
+    scores = [row.cells[HEADLINE].value for row in block.rows]
     fronts = {
         label: pareto_front([row.cells[key].value for row in block.rows], scores) for key, label in FRONTS.items()
     }
@@ -183,11 +188,11 @@ def training_cost(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return what each model's training cost: hours, device-hours, training PFLOP; the cheapest first."""
     return ranked_table(
         "training_cost",
-        "Training cost",
+        Phrase("Training cost", zh="训练成本"),
         run_groups,
         options,
         COST,
         by="device_h",
         ascending=True,
-        remarks=(HEADLINE, CLOCK, SAVING, DEVICES),
+        remarks=(MEANS, CLOCK, SAVING, DEVICES),
     )

@@ -28,7 +28,7 @@ def components(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     if not FACTS.is_file():
         raise BadInput(f"{FACTS.name}: is missing; make it with python -m bench.zoo.components --update")
     facts = json.loads(FACTS.read_text(encoding="utf-8"))
-    columns = (m.column("component", "Component", kind="words"), *(model_column(name) for name in facts))
+    columns = (m.column("component", "Component", "组件", kind="words"), *(model_column(name) for name in facts))
     rows = [
         Row(
             {
@@ -41,7 +41,13 @@ def components(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
         )
         for key, heading in COMPONENTS.items()
     ]
-    return Table("components", Phrase("What the networks are made of"), columns, [Block(None, rows)], (READ_OFF,))
+    return Table(
+        "components",
+        Phrase("What the networks are made of", zh="网络组件对比"),
+        columns,
+        [Block(None, rows)],
+        (READ_OFF,),
+    )
 
 
 def model_column(name: str) -> Column:

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, missing, number, words
+from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, network_groups, same_network
 from bench.tables import measures as m
 
-ARM = m.column("arm", "Arm", kind="words")
-DELTA = m.column("delta", "Δ (points)", kind="difference")
-P_VALUE = m.column("p_holm", "p (Holm)", 3, kind="p")
-VERDICT = m.column("verdict", "Verdict", kind="verdict")
-SEEDS = m.column("seeds_needed", "Seeds needed", 0)
-COLUMNS = (ARM, m.TOP1, m.RUNS, DELTA, P_VALUE, VERDICT, SEEDS, m.PARAMETERS, m.MACS, m.TRAIN)
+ARM = m.column("arm", "Arm", "实验组", kind="words")
+DELTA = m.column("delta", "Δ (points)", "Δ (百分点)", kind="difference")
+P_VALUE = m.column("p_holm", "p (Holm)", "p (Holm)", 3, kind="p")
+VERDICT = m.column("verdict", "Verdict", "结论", kind="verdict")
+SEEDS = m.column("seeds_needed", "Seeds needed", "所需种子数", 0)
+COLUMNS = (
+    *(ARM, *m.find(HEADLINE, "n"), DELTA, P_VALUE, VERDICT, SEEDS),
+    *m.find("params_m", "macs_m", "train_h"),
+)
 NOISE = Phrase("Noise floor: one network and recipe under several names")
 NO_BASE = Phrase("no base to compare with in this block")
 NO_PAIR = Phrase("no common seed was computed in the same precision")
@@ -52,7 +56,7 @@ class Samples:
 
 def samples_of(base: RunGroup, arm: RunGroup, pairs: bool) -> Samples | None:
     """Return the accuracies to compare, when paired of common seeds in one precision; None where one side has none."""
-    a, b = base.by_seed("top1"), arm.by_seed("top1")
+    a, b = base.by_seed(HEADLINE), arm.by_seed(HEADLINE)
     common = sorted(seed for seed in set(a) & set(b) if base.precisions[seed] == arm.precisions[seed])
     first, second = (common, common) if pairs else (sorted(a), sorted(b))
     if not first or not second:
@@ -121,7 +125,7 @@ def noise_row(one: RunGroup, other: RunGroup, paired: bool) -> Row:
     cells = {ARM.key: words("{} − {}", other.label, one.label), **contrast_cells(contrast, one)}
     if contrast is None:
         return Row(cells)
-    a, b = one.by_seed("top1"), other.by_seed("top1")
+    a, b = one.by_seed(HEADLINE), other.by_seed(HEADLINE)
     common = set(a) & set(b)
     if common and all(a[seed] == b[seed] for seed in common):
         return Row(cells, (Phrase("equal seed by seed: the same runs under two names show no noise"),))

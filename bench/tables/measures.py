@@ -1,7 +1,12 @@
-"""The columns that several tables share, and how a run group fills them; the options of the command line."""
+"""The columns that several tables share, as one dict: key → heading, format and what fills it; the command's options.
 
-from collections.abc import Callable
+A new column is one row here. It stands at the end of the tables of models that it names (`tables`), or where a table
+places it. A metric's column follows from its row in `bench.analysis.metrics`.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.analysis.cells import (
     Cell,
@@ -15,8 +20,9 @@ from bench.analysis.cells import (
     time_cell,
     words,
 )
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.recipe import stem_of
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.run_groups import RunGroup, recorded_metrics
 from bench.tables.health import health_cell
 
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
@@ -29,43 +35,6 @@ class Options:
     allow_mixed: bool = False
     best: bool = False
     paired: bool = False
-
-
-def column(key: str, heading: str, digits: int = 2, **rest: object) -> Column:
-    """Return a column whose heading is an English key of `bench.tables.text`."""
-    return Column(key, Phrase(heading), digits, **rest)  # type: ignore[arg-type]
-
-
-RANK = column("rank", "Rank", 0, kind="rank")
-MODEL = column("model", "Model", kind="words")
-TECHNIQUE = column("technique", "Technique", kind="words", wide=True)
-RUNS = column("n", "n", 0)
-TOP1 = column("top1", "Top-1 (%)", kind="mean")
-TOP5 = column("top5", "Top-5 (%)", kind="mean")
-BEST = column("best_top1", "Best epoch (%)", kind="mean")
-PARAMETERS = column("params_m", "Params (M)", 3)
-MACS = column("macs_m", "MACs (M)")
-FLOPS = column("flops_m", "FLOPs (M)", 1)
-TRAIN = column("train_h", "Train (h)", 3)
-TRAIN_WIDE = replace(TRAIN, wide=True)
-SPEED = column("images_per_s", "Images/s", 0, wide=True)
-PER_PARAMETERS = column("top1_per_m_params", "%/M params", 1)
-PER_MACS = column("top1_per_mmac", "%/MMAC", 3, wide=True)
-PER_FLOPS = column("top1_per_mflop", "%/MFLOP", 3)
-PER_HOUR = column("top1_per_h", "%/train h", 1, kind="interval")
-OWN = column("own_design", "Own", kind="words")
-STEM = column("stem", "Stem", kind="words")
-HEALTH = column("health", "Health", kind="words")
-MACHINE = column("machine", "Machine", kind="words")
-EVALUATION = column("eval_h", "Eval (h)", 3, wide=True)
-TOTAL = column("total_h", "Total (h)", 3)
-CHECKPOINTS = column("checkpoint_share", "Checkpoints (%)", 3)
-DEVICE_HOURS = column("device_h", "Device-hours", 3)
-TRAINING_FLOPS = column("training_pflop", "Training PFLOP", 3)
-TRAINING_FLOPS_WIDE = replace(TRAINING_FLOPS, wide=True)
-
-# The columns that a machine's noise is in.
-TIMES = frozenset({"train_h", "eval_h", "total_h", "device_h", "images_per_s", "top1_per_h"})
 
 
 def devices(run_group: RunGroup) -> float:
@@ -82,9 +51,19 @@ def devices(run_group: RunGroup) -> float:
     return min(1.0, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else 1.0
 
 
-def technique_title(run_group: RunGroup) -> str:
+def technique_cell(run_group: RunGroup) -> Cell:
     """Return the technique that a run group's model stands for, as readers see it."""
-    return str(run_group.first["model"].get("technique")).replace("_", " ")
+    return words("{}", Phrase(str(run_group.first["model"].get("technique")).replace("_", " ")))
+
+
+def device_hours_cell(run_group: RunGroup) -> Cell:
+    """Return for how many hours devices trained a run group."""
+    return time_cell(run_group, "seconds.train", HOUR * devices(run_group))
+
+
+def own_cell(run_group: RunGroup) -> Cell:
+    """Return whether a run group's model is a design of the deck's own."""
+    return words("yes" if run_group.first["model"].get("own_design") else "no")
 
 
 def machine_cell(run_group: RunGroup) -> Cell:
@@ -103,34 +82,81 @@ def checkpoint_cell(run_group: RunGroup) -> Cell:
     return number(100 * sum(saved[run] for run in runs) / sum(trained[run] for run in runs), runs)
 
 
-MEASURES: dict[str, Callable[[RunGroup], Cell]] = {
-    "model": lambda c: words("{}", c.label),
-    "technique": lambda c: words("{}", Phrase(technique_title(c))),
-    "n": lambda c: number(len(c.runs), c.runs),
-    "top1": lambda c: mean_cell(c, "top1"),
-    "top5": lambda c: mean_cell(c, "top5"),
-    "best_top1": lambda c: mean_cell(c, "best.top1"),
-    "params_m": lambda c: constant_cell(c, "model.params", MILLION),
-    "macs_m": lambda c: constant_cell(c, "model.macs", MILLION),
-    "flops_m": lambda c: constant_cell(c, "model.macs", 2 * MILLION),
-    "train_h": lambda c: time_cell(c, "seconds.train", HOUR),
-    "eval_h": lambda c: time_cell(c, "seconds.eval", HOUR),
-    "total_h": lambda c: time_cell(c, "seconds.total", HOUR),
-    "checkpoint_share": checkpoint_cell,
-    "device_h": lambda c: time_cell(c, "seconds.train", HOUR * devices(c)),
-    "images_per_s": lambda c: time_cell(c, "images_per_second"),
-    "training_pflop": lambda c: mean_cell(c, "training.flops", PETA),
-    "top1_per_m_params": lambda c: ratio_cell(c, "top1", "model.params", 1 / MILLION),
-    "top1_per_mmac": lambda c: ratio_cell(c, "top1", "model.macs", 1 / MILLION),
-    "top1_per_mflop": lambda c: ratio_cell(c, "top1", "model.macs", 1 / MILLION / 2),
-    "top1_per_h": lambda c: ratio_cell(c, "top1", "seconds.train", 1 / HOUR),
-    "own_design": lambda c: words("yes" if c.first["model"].get("own_design") else "no"),
-    "stem": lambda c: words(stem_of(c.spec)),
-    "health": health_cell,
-    "machine": machine_cell,
-}
+def column(key: str, heading: str, zh: str, digits: int = 2, **rest: Any) -> Column:
+    """Return a column with its heading in English and Chinese; `rest` are the other fields of `Column`."""
+    return Column(key, Phrase(heading, zh=zh), digits, **rest)
 
 
-def measure(run_group: RunGroup, columns: tuple[Column, ...]) -> dict[str, Cell]:
-    """Return a run group's cells in the columns that it can fill."""
-    return {column.key: MEASURES[column.key](run_group) for column in columns if column.key in MEASURES}
+def metric_column(name: str) -> Column:
+    """Return the column of a metric: its mean over the runs."""
+    metric = METRICS[name]
+    heading = Phrase(metric.heading, zh=metric.translated_heading)
+    return Column(name, heading, metric.digits, "mean", make_cell=lambda c: mean_cell(c, name))
+
+
+def of(make: Callable[..., Cell], path: str, scale: float = 1.0) -> Callable[[RunGroup], Cell]:
+    """Return what makes a cell of the numbers at a dotted path of the results, scaled."""
+    return lambda run_group: make(run_group, path, scale)
+
+
+def per(path: str, scale: float) -> Callable[[RunGroup], Cell]:
+    """Return what makes the headline per unit of a cost."""
+    return lambda run_group: ratio_cell(run_group, HEADLINE, path, scale)
+
+
+ROWS = (
+    column("rank", "Rank", "排名", 0, kind="rank"),
+    column("model", "Model", "模型", kind="words", make_cell=lambda c: words("{}", c.label)),
+    column("technique", "Technique", "技术类别", kind="words", wide=True, make_cell=technique_cell),
+    column("n", "n", "n", 0, make_cell=lambda c: number(len(c.runs), c.runs)),
+    column("best_top1", "Best epoch (%)", "最佳轮次 (%)", kind="mean", make_cell=of(mean_cell, "best.top1")),
+    column("params_m", "Params (M)", "参数量 (M)", 3, make_cell=of(constant_cell, "model.params", MILLION)),
+    column("macs_m", "MACs (M)", "MACs (M)", make_cell=of(constant_cell, "model.macs", MILLION)),
+    column("flops_m", "FLOPs (M)", "FLOPs (M)", 1, make_cell=of(constant_cell, "model.macs", 2 * MILLION)),
+    column("top1_per_m_params", "%/M params", "参数效率 (%/M)", 1, make_cell=per("model.params", 1 / MILLION)),
+    column("top1_per_mmac", "%/MMAC", "MAC 效率 (%/M)", 3, wide=True, make_cell=per("model.macs", 1 / MILLION)),
+    column("top1_per_mflop", "%/MFLOP", "FLOPs 效率 (%/M)", 3, make_cell=per("model.macs", 1 / MILLION / 2)),
+    column("own_design", "Own", "自主设计", kind="words", make_cell=own_cell),
+    column("stem", "Stem", "Stem", kind="words", make_cell=lambda c: words(stem_of(c.spec))),
+    column("health", "Health", "健康度", kind="words", make_cell=health_cell),
+    column("machine", "Machine", "设备", kind="words", tables=("training_cost",), make_cell=machine_cell),
+    column("checkpoint_share", "Checkpoints (%)", "检查点 (%)", 3, make_cell=checkpoint_cell),
+    column("training_pflop", "Training PFLOP", "训练 PFLOP", 3, make_cell=of(mean_cell, "training.flops", PETA)),
+)
+# The machine's noise is in these.
+TIMES = (
+    column("train_h", "Train (h)", "训练时间 (h)", 3, make_cell=of(time_cell, "seconds.train", HOUR)),
+    column("eval_h", "Eval (h)", "评估时间 (h)", 3, wide=True, make_cell=of(time_cell, "seconds.eval", HOUR)),
+    column("total_h", "Total (h)", "总时间 (h)", 3, make_cell=of(time_cell, "seconds.total", HOUR)),
+    column("device_h", "Device-hours", "设备小时", 3, make_cell=device_hours_cell),
+    column("images_per_s", "Images/s", "图像/秒", 0, wide=True, make_cell=of(time_cell, "images_per_second")),
+    column("top1_per_h", "%/train h", "准确率/训练小时", 1, kind="interval", make_cell=per("seconds.train", 1 / HOUR)),
+)
+COLUMNS: dict[str, Column] = {row.key: row for row in (*ROWS, *(replace(row, timed=True) for row in TIMES))}
+
+
+def find(*keys: str, wide: bool | None = None) -> tuple[Column, ...]:
+    """Return the columns of some keys, metrics or those above; `wide` overrides whether they fit into a paper."""
+    found = (metric_column(key) if key in METRICS else COLUMNS[key] for key in keys)
+    return tuple(row if wide is None else replace(row, wide=wide) for row in found)
+
+
+def appended(table: str) -> tuple[Column, ...]:
+    """Return the columns that ask to stand at the end of a table."""
+    return tuple(row for row in COLUMNS.values() if table in row.tables)
+
+
+def other_metrics(run_groups: Sequence[RunGroup]) -> tuple[Column, ...]:
+    """Return the columns of the metrics beside the headline that some run recorded."""
+    names = [name for name in recorded_metrics(run_groups) if METRICS[name].in_tables and name != HEADLINE]
+    return find(*names)
+
+
+def cell(run_group: RunGroup, key: str) -> Cell:
+    """Return a run group's cell in the column of a key."""
+    return find(key)[0].cell(run_group)
+
+
+def measure(run_group: RunGroup, columns: Sequence[Column]) -> dict[str, Cell]:
+    """Return a run group's cells in those columns that are not the table's own."""
+    return {row.key: row.cell(run_group) for row in columns if row.make_cell is not None}

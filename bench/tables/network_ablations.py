@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bench.analysis.ablations import Ablation, Arm
 from bench.analysis.cells import Block, Phrase, Row, missing, words
+from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.tables import measures as m
 from bench.tables import notes
@@ -47,7 +48,7 @@ def named_blocks(
     used = [run_group for run_group in base.runs if any(run_group is chosen for _, _, chosen in contrasts)]
     rows = ablation_rows([(base.label, run_group) for run_group in used], contrasts, options, ablation.ablated)
     absent = [found.label for found in (base, *others) if not found.runs and found.declared]
-    rows += [Row({"arm": words("{}", name), "top1": missing("no finished run in this block")}) for name in absent]
+    rows += [Row({"arm": words("{}", name), HEADLINE: missing("no finished run in this block")}) for name in absent]
     everyone = [*used, *(run_group for _, run_group in arms)]
     return [Block(heading, rows), *noise_block(everyone, options.paired)]
 

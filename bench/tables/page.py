@@ -116,7 +116,7 @@ def make_page(table: Table, language: str = "en", *, wide: bool = False) -> Page
     ]
     return Page(
         name=table.name,
-        title=(table.title_zh if language == "zh" else None) or say(table.title, language),
+        title=say(table.title, language),
         headings=[say(column.heading, language) for column in columns],
         left=[column.kind in ("words", "verdict") for column in columns],
         sections=sections,

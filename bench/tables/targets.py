@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
+from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
@@ -14,6 +15,7 @@ TARGETS = (40.0, 50.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
 COMPARED = ("dataset", "split", "machine")
 MINUTE = 1 / 60
+NAMED, SCORED = m.find("model", "n"), m.find(HEADLINE)
 SOME = "reached by {} of {} runs"
 ALL = Phrase("Train minutes until an evaluation first showed the target top-1; a mean only if every run got there.")
 
@@ -21,7 +23,7 @@ ALL = Phrase("Train minutes until an evaluation first showed the target top-1; a
 def first_times(record: RunRecord, targets: Sequence[float]) -> list[float | None]:
     """Return the seconds of training after which a run was first seen at each ascending target; None for never."""
     if not record.local or "epochs" in record.__dict__ or not (record.path / EPOCHS).is_file():
-        return first_times_of_rows([(row["eval_top1"], row["train_seconds"]) for row in record.epochs], targets)
+        return first_times_of_rows([(row[f"eval_{HEADLINE}"], row["train_seconds"]) for row in record.epochs], targets)
     return scan_targets(record.path / EPOCHS, targets)
 
 
@@ -35,7 +37,8 @@ def first_times_of_rows(rows: Sequence[tuple[float | None, float]], targets: Seq
 
 def target_column(target: float) -> Column:
     """Return the column of a target."""
-    return Column(f"minutes_to_{target:g}", Phrase("{} % (min)", (f"{target:g}",)), 2, "mean")
+    heading = Phrase("{} % (min)", (f"{target:g}",), zh="达到 {} % (分钟)")
+    return Column(f"minutes_to_{target:g}", heading, 2, "mean", timed=True)
 
 
 def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
@@ -75,15 +78,15 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
         ordered = sorted(members, key=lambda c: (*(sort_value(cells[c.runs][key]) for key in keys), c.label))
         rows = [
             Row(
-                {**m.measure(c, (m.MODEL, m.RUNS, m.TOP1)), **{key: cells[c.runs][key] for key in keys}},
+                {**m.measure(c, (*NAMED, *SCORED)), **{key: cells[c.runs][key] for key in keys}},
                 notes.recipe_notes(c, common, COMPARED),
             )
             for c in ordered
         ]
         blocks.append(Block(notes.block_heading(values, COMPARED), rows))
-    columns = (m.MODEL, m.RUNS, *(target_column(target) for target in reached), m.TOP1)
+    columns = (*NAMED, *(target_column(target) for target in reached), *SCORED)
     below = (ALL, CLOCK, notes.recipe_line(common, COMPARED))
-    return Table("time_to_accuracy", Phrase("Time to accuracy"), columns, blocks, below)
+    return Table("time_to_accuracy", Phrase("Time to accuracy", zh="达到目标准确率的时间"), columns, blocks, below)
 
 
 def sort_value(cell: Cell) -> tuple[bool, float]:

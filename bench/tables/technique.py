@@ -1,8 +1,7 @@
 """The by-technique table: models averaged over the technique that they stand for."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
@@ -22,15 +21,14 @@ VARIANTS = frozenset(
         "improved_resnet20_convnext_no_inverted",
     }
 )
+COSTS = ("params_m", "macs_m", "train_h")
 COLUMNS = (
-    m.RANK,
-    replace(m.TECHNIQUE, wide=False),
-    m.column("top1", "Top-1 (%) [lowest, highest]", kind="interval"),
-    m.column("networks", "Networks", 0),
-    m.PARAMETERS,
-    m.MACS,
-    m.TRAIN,
-    m.column("members", "Models", kind="words", wide=True),
+    *m.find("rank"),
+    *m.find("technique", wide=False),
+    m.column("top1", "Top-1 (%) [lowest, highest]", "Top-1 准确率 (%) [最低, 最高]", kind="interval"),
+    m.column("networks", "Networks", "网络数", 0),
+    *m.find(*COSTS),
+    m.column("members", "Models", "模型", kind="words", wide=True),
 )
 AVERAGES = Phrase(
     "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval."
@@ -56,7 +54,11 @@ def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
         blocks.append(Block(notes.block_heading(values) if values else None, technique_rows(groups)))
     first = MIXED if options.allow_mixed else RANKS
     return Table(
-        "by_technique", Phrase("By technique"), COLUMNS, blocks, (first, AVERAGES, COUNTED, RECIPES, CONVENTIONS)
+        "by_technique",
+        Phrase("By technique", zh="按技术类别对比"),
+        COLUMNS,
+        blocks,
+        (first, AVERAGES, COUNTED, RECIPES, CONVENTIONS),
     )
 
 
@@ -88,25 +90,21 @@ def technique_cells(technique: str, members: Sequence[RunGroup]) -> dict[str, Ce
     runs = [run for run_group in members for run in run_group.runs]
     return {
         "technique": words(technique.replace("_", " ")),
-        "top1": average(list(networks.values()), m.MEASURES["top1"]),
+        **{key: average(list(networks.values()), key) for key in ("top1", *COSTS)},
         "networks": number(len(networks), runs),
-        "params_m": average(list(networks.values()), m.MEASURES["params_m"]),
-        "macs_m": average(list(networks.values()), m.MEASURES["macs_m"]),
-        "train_h": average_time(list(networks.values())),
         "members": words("{}", member_names(members)),
     }
 
 
-def average_time(networks: Sequence[Sequence[RunGroup]]) -> Cell:
-    """Return the mean train time; times of different machines are not averaged."""
-    if len({run_group.recipe_fields["machine"] for network in networks for run_group in network}) > 1:
+def average(networks: Sequence[Sequence[RunGroup]], key: str) -> Cell:
+    """Return the mean over networks of the mean over their run groups in a column, the lowest and highest network.
+
+    Times of different machines are not averaged.
+    """
+    (column,), everyone = m.find(key), [run_group for network in networks for run_group in network]
+    if column.timed and len({run_group.recipe_fields["machine"] for run_group in everyone}) > 1:
         return missing("the runs were trained on several machines")
-    return average(networks, m.MEASURES["train_h"])
-
-
-def average(networks: Sequence[Sequence[RunGroup]], score: Callable[[RunGroup], Cell]) -> Cell:
-    """Return the mean over networks of the mean over their run groups, with the lowest and the highest network."""
-    cells = [[score(run_group) for run_group in network] for network in networks]
+    cells = [[column.cell(run_group) for run_group in network] for network in networks]
     values = [[cell.value for cell in network if cell.value is not None] for network in cells]
     if not all(values):
         return missing("not known of every network")

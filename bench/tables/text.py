@@ -1,47 +1,12 @@
-"""The words of the tables in English, which is their key, and in Chinese, as the deck's own headings have them."""
+"""The words of the tables in English, which is their key, and in Chinese; headings stand with their columns."""
 
 from bench.analysis import stats
 from bench.analysis.cells import Phrase
 
 LANGUAGES = ("en", "zh")
 
-HEADINGS = {
-    "Rank": "排名",
-    "Model": "模型",
-    "Models": "模型",
-    "n": "n",
-    "Top-1 (%)": "Top-1 准确率 (%)",
-    "Top-5 (%)": "Top-5 准确率 (%)",
-    "Best epoch (%)": "最佳轮次 (%)",
-    "Params (M)": "参数量 (M)",
-    "MACs (M)": "MACs (M)",
-    "FLOPs (M)": "FLOPs (M)",
-    "Train (h)": "训练时间 (h)",
-    "Eval (h)": "评估时间 (h)",
-    "Total (h)": "总时间 (h)",
-    "Images/s": "图像/秒",
-    "%/M params": "参数效率 (%/M)",
-    "%/MMAC": "MAC 效率 (%/M)",
-    "%/MFLOP": "FLOPs 效率 (%/M)",
-    "%/train h": "准确率/训练小时",
-    "Own": "自主设计",
+COMPONENTS = {
     "Stem": "Stem",
-    "Health": "健康度",
-    "Machine": "设备",
-    "Checkpoints (%)": "检查点 (%)",
-    "Device-hours": "设备小时",
-    "Training PFLOP": "训练 PFLOP",
-    "Pareto front": "Pareto 前沿",
-    "Technique": "技术类别",
-    "Networks": "网络数",
-    "Top-1 (%) [lowest, highest]": "Top-1 准确率 (%) [最低, 最高]",
-    "Arm": "实验组",
-    "Δ (points)": "Δ (百分点)",
-    "p (Holm)": "p (Holm)",
-    "Verdict": "结论",
-    "Seeds needed": "所需种子数",
-    "{} % (min)": "达到 {} % (分钟)",
-    "Component": "组件",
     "Blocks": "模块数",
     "Block": "模块",
     "Bottleneck": "瓶颈结构",
@@ -49,14 +14,6 @@ HEADINGS = {
     "Norm": "归一化",
     "Activation": "激活函数",
     "Regularisation": "正则化",
-}
-TITLES = {
-    "Comparison of models": "模型综合对比",
-    "By technique": "按技术类别对比",
-    "Efficiency": "效率排名",
-    "Training cost": "训练成本",
-    "Time to accuracy": "达到目标准确率的时间",
-    "What the networks are made of": "网络组件对比",
 }
 WORDS = {
     "yes": "是",
@@ -202,7 +159,7 @@ LINES = {
     "Left out, the same recipe and seed as another run ({}): {}": "已排除，训练方案和种子与另一次运行相同 ({})：{}",
 }
 # English template → Chinese template.
-ZH: dict[str, str] = {**HEADINGS, **TITLES, **WORDS, **REASONS, **LINES}
+ZH: dict[str, str] = {**COMPONENTS, **WORDS, **REASONS, **LINES}
 
 
 def say(phrase: Phrase, language: str) -> str:
@@ -210,5 +167,5 @@ def say(phrase: Phrase, language: str) -> str:
     if language == "en":
         return phrase.english()
     values = [say(value, language) if isinstance(value, Phrase) else value for value in phrase.values]
-    template = ZH.get(phrase.template, phrase.template.replace("; ", "；"))
+    template = phrase.zh or ZH.get(phrase.template, phrase.template.replace("; ", "；"))
     return template.format(*values) if values else template

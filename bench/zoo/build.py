@@ -2,11 +2,11 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Any
 
 from torch import nn
 
+from algorithms.registry import import_target
 from bench.data.datasets import Dataset
 from bench.data.prepare import Image
 from bench.spec import ModelSection
@@ -26,10 +26,7 @@ def build_declared(model: ModelSection, dataset: Dataset) -> nn.Module:
 
 def resolve_builder(builder: str | Callable[..., nn.Module]) -> Callable[..., nn.Module]:
     """Return the builder function that a registry row names as "module:function"."""
-    if callable(builder):
-        return builder
-    module, function = builder.split(":")
-    return getattr(import_module(f"bench.zoo.{module}"), function)
+    return builder if callable(builder) else import_target(f"bench.zoo.{builder}")
 
 
 def build_model(

@@ -8,25 +8,16 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.metrics import row_columns, wandb_name
 from bench.analysis.sources import make_source
-from bench.analysis.wandb_source import COLUMNS, read_online, read_project
+from bench.analysis.wandb_source import read_online, read_project
 from bench.records import EPOCHS, FAILED, NOISE_FLOOR, RESULT, read_runs
 from bench.tables.targets import first_times
 from bench.util.errors import BadInput
 from tests.fake_runs import write_fake_run
 
-SUMMARY = (
-    "top1",
-    "top5",
-    "loss",
-    "evaluated_samples",
-    "images_per_second",
-    "seconds",
-    "training",
-    "model",
-    "best",
-    "status",
-)
+# What a summary of an older version lacks.
+UNTOLD = ("run", "experiment", "recipe", "seed", "data", "machine", "spec")
 
 
 class Nested:
@@ -51,11 +42,11 @@ def online_run(path: Path, state: str = "finished") -> SimpleNamespace:
     def scan_history() -> Iterator[dict[str, Any]]:
         yield {"_step": 0}
         for row in rows:
-            yield {name: row[column] for column, name in COLUMNS.items()}
+            yield {wandb_name(column): row[column] for column in row_columns()}
 
     return SimpleNamespace(
         config=result["spec"],
-        summary=Nested({key: result[key] for key in SUMMARY}),
+        summary=Nested({key: value for key, value in result.items() if key not in UNTOLD}),
         name=path.name,
         group="generated",
         state=state,

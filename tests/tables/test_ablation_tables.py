@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bench.analysis import stats
+from bench.analysis.cells import Phrase
 from bench.analysis.sources import make_source
 from bench.records import read_runs
 from tests.fake_runs import write_fake_run
@@ -59,7 +60,7 @@ def test_an_ablation_without_its_base_gives_no_difference(tmp_path: Path) -> Non
 def test_stems_and_algorithms_are_found_in_the_records(ablation_runs: Path) -> None:
     stem = rows_of(build(ablation_runs, "stem"), "arm")
     assert list(stem) == ["stem imagenet", "stem cifar"]
-    assert stem["stem cifar"].cells["verdict"].text == ("better", ())
+    assert stem["stem cifar"].cells["verdict"].text == Phrase("better")
     algorithms = build(ablation_runs, "algorithms")
     rows = rows_of(algorithms, "arm")
     assert set(rows) == {"amp_fp16", "+ cutmix alpha=1.0", "+ mixup alpha=0.2"}
@@ -72,7 +73,7 @@ def test_leaving_algorithms_out_makes_the_full_set_the_base(tmp_path: Path) -> N
         chosen = {name: settings for name, settings in full.items() if name != left_out}
         write_fake_run(tmp_path, "resnet_20", algorithms=chosen)
     rows = rows_of(build(tmp_path, "algorithms"), "arm")
-    assert rows["− channels_last"].cells["verdict"].text == ("not tested", ())
+    assert rows["− channels_last"].cells["verdict"].text == Phrase("not tested")
 
 
 def test_added_and_left_out_algorithms_have_their_own_bases(tmp_path: Path) -> None:
@@ -99,7 +100,7 @@ def test_the_alias_stands_in_for_a_base_without_runs(tmp_path: Path) -> None:
         write_fake_run(tmp_path, "resnet20_no_eca", seed)
         write_fake_run(tmp_path, "ecanet20_fixed_k9", seed)
     rows = rows_of(build(tmp_path, "eca_kernel"), "arm")
-    assert rows["resnet20_no_eca"].cells["verdict"].text == ("base", ())
+    assert rows["resnet20_no_eca"].cells["verdict"].text == Phrase("base")
     assert rows["ecanet20_fixed_k9"].cells["delta"].value is not None
 
 
