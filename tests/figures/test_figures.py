@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from matplotlib.transforms import Bbox
 
 from bench.analysis.cells import Cell
 from bench.analysis.pareto import pareto_front
+from bench.analysis.run_groups import RunGroup
 from bench.analysis.sources import make_source
 from bench.figures import curves, style
 from bench.figures.__main__ import main
+from bench.figures.accuracy import Drawings
 from bench.figures.efficiency import step_corners
 from bench.figures.intervals import cuts, view_limits
 from bench.figures.labels import MARKER, around, place_labels
@@ -176,3 +179,23 @@ def test_unknown_names_and_missing_runs(tmp_path: Path, capsys: pytest.CaptureFi
     write_fake_run(tmp_path, "resnet_20")
     (tmp_path / "file").write_text("")
     assert run_command(main, ["--runs", str(tmp_path), "--out", str(tmp_path / "file" / "x")]) == BAD_INPUT
+
+
+def count_runs(run_groups: Sequence[RunGroup]) -> Drawings:
+    """Return the number of runs of each run group as bars."""
+    figure = style.new_figure()
+    figure.subplots().bar([run_group.label for run_group in run_groups], [len(c.runs) for c in run_groups])
+    return [("run_counts", figure)]
+
+
+def test_a_figure_is_a_function_and_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(FIGURES, "counts", count_runs)
+    write_fake_run(tmp_path / "runs", "resnet_20")
+    assert main(["counts", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]) == OK
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"run_counts.png", "run_counts.svg"}
+    assert b"python -m bench.figures counts" in (tmp_path / "out" / "run_counts.svg").read_bytes()
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "counts" in capsys.readouterr().out
