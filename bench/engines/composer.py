@@ -22,6 +22,7 @@ from algorithms.cpu_autocast import CPUAutocast
 from algorithms.registry import ALGORITHMS, build_algorithms
 from bench.data.datasets import Dataset
 from bench.data.loader import EvalLoader, TrainLoader
+from bench.data.prepare import Image
 from bench.engines.callbacks.broadcast_buffers import BroadcastBuffers
 from bench.engines.callbacks.checkpoint import CheckpointCallback, ended
 from bench.engines.callbacks.clock import ClockCallback, slowest
@@ -38,6 +39,7 @@ from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
+from bench.engines.kernels import small_maps
 from bench.engines.machine import Machine, describe_machine, find_machine
 from bench.engines.optim import build_optimizer
 from bench.engines.precision import BF16, FP16, Decision, find_row, remarks
@@ -61,9 +63,9 @@ def composer_precision(machine: Machine) -> Precision:
     return Precision.FP32 if machine.device == "cpu" else Precision(machine.precision)
 
 
-def choose_algorithms(spec: RunSpec, machine: Machine) -> list[Algorithm]:
-    """Return the spec's algorithms, with the CPU's autocast around forward where the precision asks for it."""
-    chosen = list(build_algorithms(spec.algorithms))
+def choose_algorithms(spec: RunSpec, image: Image, machine: Machine, report: Callable[[str], None]) -> list[Algorithm]:
+    """Return the spec's algorithms, and those that make the most of a CPU: its kernels, and autocast around forward."""
+    chosen = [*build_algorithms(spec.algorithms), *small_maps(spec, image, machine, report)]
     in_bf16 = machine.device == "cpu" and machine.precision == BF16
     return [*chosen, CPUAutocast(find_row("cpu").name)] if in_bf16 else chosen
 
@@ -116,7 +118,7 @@ def build_trainer(
     """Return Composer's Trainer for the spec, ready to fit."""
     reproducibility.seed_all(spec.seed)
     train, evaluation = build_loaders(spec, dataset, machine)
-    model = Classifier(build_declared(spec.model, dataset))
+    model, image = Classifier(build_declared(spec.model, dataset)), dataset.image
     seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
     averages = any(ALGORITHMS[name].averaged for name in spec.algorithms)
@@ -130,7 +132,7 @@ def build_trainer(
         optimizers=build_optimizer(model, spec.optimizer, scaled=machine.precision == FP16),
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
-        algorithms=[*choose_algorithms(spec, machine), *allow_unused(model.module, dataset.image, report)],
+        algorithms=[*choose_algorithms(spec, image, machine, report), *allow_unused(model.module, image, report)],
         callbacks=[*deadline, *statistics, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
         loggers=build_wandb(spec, writer.path, machine.precision) if spec.wandb.enabled else None,
         device=machine.device,

@@ -10,12 +10,14 @@ from composer.loggers import Logger
 from composer.utils import get_device
 from torch import Tensor, nn
 
+from algorithms.convolution_products import use_products
 from algorithms.cpu_autocast import SLOW, CPUAutocast, keep_float32
 from algorithms.registry import build_algorithms
+from algorithms.small_maps import SmallMaps
 from bench.data.datasets import Dataset
 from bench.engines.checkpoints import Content, Damaged
 from bench.engines.classifier import Classifier
-from bench.engines.precision import autocast
+from bench.engines.precision import BF16, autocast
 from bench.engines.snapshot import describe
 from bench.spec import RunSpec
 from bench.zoo.build import build_declared
@@ -60,13 +62,15 @@ def load_weights(model: nn.Module, content: Content) -> None:
     model.load_state_dict(weights)
 
 
-def keep_as_trained(model: nn.Module, content: Content) -> None:
-    """Let a CPU compute in float32, under bfloat16's autocast, the convolutions for which the run did so.
+def keep_as_trained(model: nn.Module, content: Content, precision: str) -> None:
+    """Let a CPU compute convolutions as the run did: by products, or in float32 under bfloat16's autocast.
 
-    A checkpoint of before they were saved is from the kind of CPU for which they were first measured.
+    A checkpoint of before the latter were saved is from the kind of CPU for which they were first measured.
     """
-    saved = content["algorithms"].get(CPUAutocast.__qualname__) or {}
-    keep_float32(model, saved.get("slow", SLOW["AVX512-BF16"]))
+    saved = content["algorithms"]
+    use_products(model, (saved.get(SmallMaps.__qualname__) or {}).get("choices", {}))
+    if precision == BF16:
+        keep_float32(model, (saved.get(CPUAutocast.__qualname__) or {}).get("slow", SLOW["AVX512-BF16"]))
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from bench.engines.checkpoints import Damaged
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.evaluated import build_network, classify, keep_as_trained, load_weights
 from bench.engines.metrics import Totals, measure_evaluation
-from bench.engines.precision import BF16, FP32, can_compute
+from bench.engines.precision import FP32, can_compute
 from bench.environment import usable_cores
 from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
 from bench.records import RunRecord
@@ -68,8 +68,8 @@ def load_trained(
     network = build_network(spec, dataset, device)
     try:
         load_weights(network, found.content)
-        if device == "cpu" and precision == BF16:
-            keep_as_trained(network, found.content)
+        if device == "cpu":
+            keep_as_trained(network, found.content, precision)
     except Damaged as reason:
         raise BadInput(f"{found.path}: {reason}, for the {len(dataset.classes)} classes of {dataset.name}") from None
     place = torch.device("cuda" if device == "gpu" else "cpu")

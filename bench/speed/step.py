@@ -26,13 +26,14 @@ from bench.environment import describe_environment, usable_cores
 from bench.speed.command import add_json, add_models, check, describe, publish
 from bench.speed.isolated import in_own_process
 from bench.speed.modes import ALL, DECLARED, EAGER, MODES, expand, hindrance
-from bench.speed.step_table import ceiling_of, step_table
+from bench.speed.step_table import PLAIN, ceiling_of, step_table
 from bench.util.cli import FAILED, OK, make_parser
 
 if TYPE_CHECKING:
     import torch
 
     from bench.data.datasets import Dataset
+    from bench.spec import RunSpec
     from bench.speed.variants import Variant
 
 EXAMPLE = "python -m bench.speed step resnet_20 --modes fp32 bf16-cl --baseline --save resnet_20"
@@ -43,7 +44,8 @@ MEANING = f"{ALL}: the default and every eager mode that is native here"
 class Plan:
     """How to measure: batch size, threads, data set, rounds, seconds of a window, with or without the baseline loop.
 
-    The ceiling of the default mode takes turns with those of the modes `against`.
+    The ceiling of the default mode takes turns with those of the modes `against`, and with torch's own kernels if
+    `plain`. Images have the data's size, also where a recipe's grow.
     """
 
     batch: int
@@ -53,11 +55,13 @@ class Plan:
     seconds: float
     baseline: bool
     against: tuple[str, ...] = ()
+    plain: bool = False
 
     def words(self, mode: str) -> list[str]:
         """Return a mode and what all modes have in common as overrides of a spec."""
         chosen = MODES[mode]
         shared = [f"batch_size={self.batch}", f"threads={self.threads}", f"data.name={self.data}"]
+        shared.append("augmentation.sizes=null")
         return [*(chosen.words if chosen else []), *shared]
 
 
@@ -95,6 +99,7 @@ def measure_variants(model: str, mode: str, plan: Plan) -> dict[str, Any]:
         others = {
             "ceiling": variants.ceiling(spec, dataset, device, precision, compiled=spec.compile),
             **(ceilings(model, plan, dataset, device) if mode == DECLARED else {}),
+            **(plain_ceiling(spec, dataset, device, precision) if mode == DECLARED and plan.plain else {}),
             **({"baseline": baseline_loop(spec, dataset, device)} if plan.baseline else {}),
             "peak": variants.peak(precision, device),
         }
@@ -135,6 +140,13 @@ def ceilings(model: str, plan: Plan, dataset: "Dataset", device: "torch.device")
     return found
 
 
+def plain_ceiling(spec: "RunSpec", dataset: "Dataset", device: "torch.device", precision: str) -> dict[str, "Variant"]:
+    """Return the ceiling of the default mode with torch's own kernels."""
+    from bench.speed.variants import ceiling
+
+    return {ceiling_of(PLAIN): ceiling(spec, dataset, device, precision, compiled=spec.compile, plain=True)}
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.speed step", "Compare a training step with its ceiling.", EXAMPLE)
@@ -146,6 +158,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="turns of each variant (9)")
     parser.add_argument("--seconds", type=float, default=1.0, metavar="S", help="length of a turn (1)")
     parser.add_argument("--baseline", action="store_true", help="also the loop that most repositories ship")
+    parser.add_argument("--plain", action="store_true", help="also the default mode with torch's own kernels")
     add_json(parser)
     return parser
 
@@ -176,7 +189,8 @@ def main(arguments: Sequence[str]) -> int:
     data, device = load_images(options.data)[0], find_device("auto")
     hindered = {mode: hindrance(mode, device, asked=mode in options.named) for mode in options.modes}
     against = tuple(mode for mode in options.modes if mode in EAGER and not hindered[mode])
-    plan = Plan(options.batch, options.threads, data, options.rounds, options.seconds, options.baseline, against)
+    shared = (options.batch, options.threads, data, options.rounds, options.seconds, options.baseline)
+    plan = Plan(*shared, against, options.plain)
     rows = [row_of(model, mode, plan, hindered[mode]) for model in options.models for mode in options.modes]
     numbers = {
         **describe("step", arguments),

@@ -7,9 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algorithms.convolution_products import use_products
 from algorithms.cpu_autocast import keep_float32, slow_kinds
+from algorithms.small_maps import find_cases
 from bench.data.datasets import Dataset
 from bench.engines.compiling import compile_network, trial_batch
+from bench.engines.kernels import small_maps
+from bench.engines.machine import find_machine
 from bench.engines.optim import build_optimizer
 from bench.engines.precision import BF16, autocast, dtype_of, find_row
 from bench.spec import RunSpec
@@ -55,15 +59,28 @@ def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, chan
     return network.to(memory_format=torch.channels_last) if channels_last else network  # type: ignore[call-overload]
 
 
-def ceiling(spec: RunSpec, dataset: Dataset, device: torch.device, precision: str, *, compiled: bool) -> Variant:
+def use_kernels(network: nn.Module, spec: RunSpec, dataset: Dataset, precision: str) -> None:
+    """Let a network compute with the kernels that a run of the spec on one process of this CPU computes with."""
+    machine = find_machine(spec, precision)
+    for algorithm in small_maps(spec, dataset.image, machine, print):
+        cases = find_cases(network, [torch.zeros(2, *shape) for shape in algorithm.images])
+        use_products(network, algorithm.choose(cases))
+    if machine.device == "cpu" and precision == BF16:
+        keep_float32(network, slow_kinds(find_row("cpu").name))
+
+
+def ceiling(
+    spec: RunSpec, dataset: Dataset, device: torch.device, precision: str, *, compiled: bool, plain: bool = False
+) -> Variant:
     """Return the lower bound of a step: forward, loss, backward and update on one batch already in memory.
 
-    Raises DoesNotCompile, after printing why, for a network that should be compiled but cannot be.
+    With `plain`, torch's own modules compute every layer, not the kernels that a run chooses. Raises DoesNotCompile,
+    after printing why, for a network that should be compiled but cannot be.
     """
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, dataset, device, channels_last=channels_last)
-    if device.type == "cpu" and precision == BF16:
-        keep_float32(network, slow_kinds(find_row("cpu").name))
+    if not plain:
+        use_kernels(network, spec, dataset, precision)
     images = trial_batch(dataset.image, spec.batch_size, device, channels_last).normal_()
     if compiled and not compile_network(network, images, precision, print):
         raise DoesNotCompile(spec.model.name)

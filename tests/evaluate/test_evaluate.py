@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from algorithms.convolution_products import SmallMapConv2d
 from algorithms.registry import ALGORITHMS
 from bench.data.datasets import Dataset, load_dataset
+from bench.engines import kernels
 from bench.engines.checkpoints import list_checkpoints, read_checkpoint, write_checkpoint
 from bench.evaluate import __main__ as command
 from bench.evaluate import registry
@@ -66,6 +68,17 @@ def test_with_every_algorithm_the_headline_comes_out_to_the_digit(name: str, tra
 def test_the_headline_comes_out_to_the_digit(changes: list[str], train: Train) -> None:
     path = train(*changes)
     assert accuracy_of(path) == headline_of(path)
+
+
+def test_a_run_whose_small_maps_are_products_is_evaluated_by_products(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = ["forward", "input", "filters"]
+    monkeypatch.setattr(kernels, "choose_passes", lambda *settings: {str(case): every for case in settings[-1]})
+    path = train("model.name=speed_75", "algorithms.channels_last={}")
+    trained = load_trained(path)
+    assert sum(type(module) is SmallMapConv2d for module in trained.network.modules()) > 1
+    assert dict(predict(trained).accuracy) == headline_of(path)
 
 
 def test_it_is_what_torch_and_torchvision_alone_compute(finished: Path, easy: Dataset) -> None:

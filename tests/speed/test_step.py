@@ -17,7 +17,7 @@ from bench.speed.alternation import GROUP, OURS, SCOUT_STEPS, WARM_STEPS, Altern
 from bench.speed.isolated import in_own_process
 from bench.speed.kinds import describe_host, folder_name, kind_of
 from bench.speed.modes import EAGER, MODES, expand, hindrance
-from bench.speed.step_table import step_table
+from bench.speed.step_table import PLAIN, ceiling_of, step_table
 from bench.speed.variants import REWARM_STEPS
 from bench.util.cli import run_command
 from tests.conftest import REPOSITORY
@@ -136,8 +136,9 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     """Every variant, in the default mode and in one that is named; then the report of the numbers."""
     file = tmp_path / folder_name(kind_of(describe_host())) / "a_step.json"
     file.parent.mkdir()
-    words = ["--modes", "default", "fp32", "--baseline", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
-    command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, "--data", "shapes100"]
+    words = ["--modes", "default", "fp32", "--batch", "32", "--rounds", "2", "--seconds", "0.05"]
+    more = ["--baseline", "--plain", "--data", "shapes100"]
+    command = [sys.executable, "-m", "bench.speed", "step", "resnet_20", *words, *more]
     environment = {**os.environ, "BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
     done = subprocess.run(
         [*command, "--threads", "1", "--json", str(file)],
@@ -150,7 +151,7 @@ def test_a_real_step_is_measured(small_data: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(file.read_text())
     assert [row["precision"] for row in found["rows"]] == [find_row("cpu").precision, "fp32"]
-    for row, others in zip(found["rows"], (["ceiling, fp32"], []), strict=True):
+    for row, others in zip(found["rows"], (["ceiling, fp32", ceiling_of(PLAIN)], []), strict=True):
         assert {variant: len(seconds) for variant, seconds in row["seconds"].items()} == dict.fromkeys(
             ("ours", "ceiling", "baseline", *others), 2
         )

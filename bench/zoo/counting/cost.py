@@ -30,6 +30,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from algorithms.convolution_products import use_products
 from bench.util.errors import first_line
 from bench.zoo.counting.reference import IMAGE
 
@@ -115,8 +116,9 @@ def plain_operations() -> Iterator[None]:
 
 
 def scratch_copy(model: nn.Module) -> nn.Module:
-    """Return a frozen float32 NCHW copy on the CPU, to run and to hook without touching the model."""
+    """Return a frozen float32 NCHW copy on the CPU with torch's own kernels, to run and to hook beside the model."""
     twin = copy.deepcopy(model).cpu().float().requires_grad_(False)
+    use_products(twin, {})
     return twin.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
