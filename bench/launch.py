@@ -79,7 +79,6 @@ class StopRequest:
     """
 
     def __init__(self, launcher: Any) -> None:
-        """Take the launcher, which waits as long as `TIME_TO_STOP` once a stop is requested."""
         self.received = 0
         self.cleaning_up = False
         self._launcher = launcher
@@ -100,7 +99,6 @@ class Muted:
     """A stream that drops what is written after a stop was requested; what the processes write goes past it."""
 
     def __init__(self, stream: TextIO, request: StopRequest) -> None:
-        """Take the stream behind it."""
         self._stream, self._request = stream, request
 
     def write(self, text: str) -> int:

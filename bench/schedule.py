@@ -25,7 +25,6 @@ class Refused(BadInput):
     """Say which setting of a schedule does not go with the run, and why."""
 
     def __init__(self, key: str, reason: str) -> None:
-        """Take the setting's name and the reason."""
         super().__init__(f"key 'schedule.{key}': {reason}")
         self.key = key
 

@@ -41,10 +41,9 @@ _NOISE_WORDS = 3 * SIDE * SIDE // 8
 
 
 class Draws:
-    """Uniform draws for a batch of images, taken column by column from a table of raw 64-bit words."""
+    """Uniform draws for a batch of images, taken column by column from raw 64-bit words, one row per image."""
 
     def __init__(self, words: NDArray[np.uint64]) -> None:
-        """Take the raw words, one row an image."""
         # The upper 24 bits fill a float32's significand exactly.
         self._table = (words >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
         self._next = 0

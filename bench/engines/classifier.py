@@ -12,7 +12,6 @@ class Classifier(ComposerModel):
     """Wrap an image classifier for Composer; the recorder measures accuracy, once for every image."""
 
     def __init__(self, module: nn.Module) -> None:
-        """Take the network that maps N×3×H×W images to N×classes logits."""
         super().__init__()
         self.module = module
 

@@ -33,25 +33,22 @@ class RunStopped(Exception):
     """Say why a run stopped before its end, and how to go on."""
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        """Take the words and the exit code."""
         super().__init__(message)
         self.exit_code = exit_code
 
 
 class Interrupted(RunStopped):
-    """Say which signal stopped the run, after which checkpoint."""
+    """Say which signal stopped the run, and the path of the checkpoint that was saved."""
 
     def __init__(self, number: int, checkpoint: str) -> None:
-        """Take the signal and the path of the checkpoint that it set off."""
         words = f"stopped by {signal.Signals(number).name}; saved {checkpoint}. {AGAIN}"
         super().__init__(words, 128 + number)
 
 
 class Diverged(RunStopped):
-    """Say at which step which number became NaN or infinite."""
+    """Say at which step (from 1) of which epoch (from 1) which number became NaN or infinite."""
 
     def __init__(self, reason: str, *, step: int, epoch: int, lr: float, loss: float | None) -> None:
-        """Take what happened, the step that was taken (from 1), its epoch (from 1), learning rate and loss."""
         super().__init__(f"{reason} at step {step} (epoch {epoch}, learning rate {lr:g})")
         self.reason, self.step, self.epoch, self.lr, self.loss = reason, step, epoch, lr, loss
 
@@ -159,11 +156,10 @@ class PeerWatch:
     """On rank 0 of several, show the error of another process as soon as it left one, and do not outlive it for long.
 
     Composer's launcher shows what other ranks printed only after every process has ended, and one that waits for a
-    dead peer may wait for minutes.
+    dead peer may wait for minutes. `end` ends this process if it does not end by itself.
     """
 
     def __init__(self, writer: RunWriter, rank: int, world_size: int, end: Callable[[int], None] = os._exit) -> None:
-        """Take where errors are left; `end` ends this process when it does not end by itself."""
         self._writer, self._end = writer, end
         self._done = threading.Event()
         self._told = False

@@ -29,11 +29,10 @@ def progress_bar(share: float) -> str:
 class Console:
     """A program's standard output: lines, and in a terminal below them one line of progress that is overwritten.
 
-    Threads may share it.
+    Threads may share it. Without a stream it prints to `sys.stdout` as it is at that moment.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Take the stream, standard output as it is at each moment if there is none."""
         self._stream = stream
         self._lock = threading.Lock()
         self._shown = False

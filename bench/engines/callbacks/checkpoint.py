@@ -53,7 +53,6 @@ class CheckpointCallback(Callback):
         stop: StopSignals,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take where and how often to save, how many to keep, the run's clock and the signals."""
         self.folder, self.keep, self.interval = folder, section.keep, section.interval
         self.identity, self.clock, self.stop, self._now = identity, clock, stop, now
         self._saved_at = now()

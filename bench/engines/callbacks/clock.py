@@ -21,10 +21,9 @@ def slowest(seconds: dict[str, float]) -> dict[str, float]:
 
 
 class ClockCallback(Callback):
-    """Switch the clock at Composer's events; put it first among the callbacks."""
+    """Switch the clock, whose phase is `startup` at first, at Composer's events; put it first among the callbacks."""
 
     def __init__(self, clock: Clock) -> None:
-        """Take the clock, whose `startup` phase runs already."""
         self.clock = clock
         self._paused: str | None = None
 

@@ -39,10 +39,12 @@ def watch_forward(model: nn.Module, meter: Meter) -> None:
 
 
 class NetworkCounter:
-    """The MACs of a network's passes, each kind counted once and when it is first asked for."""
+    """The MACs of a network's passes, each kind counted once, when it is first needed.
+
+    `network` is what `describe_network` returned for images of shape `input_shape`.
+    """
 
     def __init__(self, module: nn.Module, network: Mapping[str, Any], input_shape: tuple[int, int, int]) -> None:
-        """Take the network, what `describe_network` says of it, and the shape of the images that it was counted on."""
         self.module, self.network, self.input_shape = module, network, input_shape
         self._forward: dict[Size, int] = {}
         self._saved: dict[Kind, int] = {}

@@ -27,7 +27,6 @@ class Deadline(Callback):
     """Stop after the batch in which the seconds of training are used up."""
 
     def __init__(self, seconds: int) -> None:
-        """Take the seconds."""
         self.seconds = seconds
 
     def init(self, state: State, logger: Logger) -> None:

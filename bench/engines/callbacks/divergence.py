@@ -18,7 +18,6 @@ class StopAtDivergence(Callback):
     """Raise `Diverged` after a step whose loss, averaged over the ranks, is non-finite, or whose scale is too small."""
 
     def __init__(self) -> None:
-        """Take no settings."""
         self._lr = math.nan
 
     def batch_start(self, state: State, logger: Logger) -> None:

@@ -16,7 +16,6 @@ class SetLoaderEpoch(Callback):
     """Set the loader's epoch at the start of training, also of a resumed one, and of every epoch."""
 
     def __init__(self, loader: HasEpoch) -> None:
-        """Take the loader."""
         self.loader = loader
 
     def fit_start(self, state: State, logger: Logger) -> None:

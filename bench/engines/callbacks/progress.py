@@ -29,7 +29,6 @@ class Progress(Callback):
     def __init__(
         self, length: RunLength, clock: Clock, console: Console, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take how long the run lasts, its clock, and where to print."""
         self.length, self.clock, self.console, self._now = length, clock, console, now
         self._pause = SECONDS_BETWEEN_FRAMES if console.is_terminal else SECONDS_BETWEEN_LINES
         self._over = threading.Event()

@@ -27,7 +27,6 @@ class Recorder(Callback):
     def __init__(
         self, clock: Clock, eval_samples: int, write_row: Callable[[Row], None], report: Callable[[str], None]
     ) -> None:
-        """Take the run's clock, the expected number of evaluated images, and where rows and console lines go."""
         self.clock, self.eval_samples = clock, eval_samples
         self.write_row, self.report = write_row, report
         self.rows: list[Row] = []

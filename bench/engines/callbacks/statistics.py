@@ -97,7 +97,6 @@ class EstimateStatistics(Callback):
     """
 
     def __init__(self, clock: Clock, meter: Meter, loader: TrainLoader, precision: str) -> None:
-        """Take the run's clock and meter, its training images, and the precision that it computes in."""
         self.clock, self.meter, self.loader, self.precision = clock, meter, loader, precision
 
     def batches(self) -> Iterator[Tensor]:
