@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    # A data file that is cut short while it is mapped ends the process by SIGBUS: say at least where.
+    # A data file that is truncated while it is mapped ends the process by SIGBUS: say at least where.
     faulthandler.enable()
     keep_freed_memory()
     sys.exit(ignore_sigterm(run_command(main)))

@@ -67,7 +67,7 @@ def test_texts_of_records_stay_texts(form: str, hostile: Path, capsys: pytest.Ca
 # What a file of a run may be turned into.
 DAMAGED: dict[str, tuple[str, Any]] = {
     "a result that is no object": (RESULT, "[1]"),
-    "a result that is cut short": (RESULT, '{"status": "fin'),
+    "a result that is truncated": (RESULT, '{"status": "fin'),
     "a result nested without end": (RESULT, "[" * 100_000),
     "a result whose spec is a list": (RESULT, '{"spec": [1]}'),
     "a result whose spec has no model": (RESULT, '{"spec": {"seed": 0}}'),
@@ -78,7 +78,7 @@ DAMAGED: dict[str, tuple[str, Any]] = {
     "a spec without a seed": (SPEC, "model: {name: x}\n"),
     "a spec that contains itself": (SPEC, "model: &m {name: *m}\nseed: 0\n"),
     "a spec that is no text": (SPEC, b"\xff\xfe\x00"),
-    "a row that is cut short": (EPOCHS, '{"epoch": 1\n{"epoch": 2}\n'),
+    "a row that is truncated": (EPOCHS, '{"epoch": 1\n{"epoch": 2}\n'),
     "a row that is a number": (EPOCHS, '{"epoch": 1}\n7\n'),
     "a row that is no text": (EPOCHS, b"\xff\xfe\n"),
 }

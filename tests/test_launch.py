@@ -19,7 +19,7 @@ from tests.conftest import REPOSITORY
 LAUNCH = [sys.executable, "-m", "bench.launch"]
 # What only a launcher prints, on a stop or after it.
 OF_THE_LAUNCHER = ("Traceback", "Killing", "Waiting up to", "Ctrl-C", "Global rank", "crashed")
-ON = "Run the same command again to go on."
+ON = "Run the same command again to resume."
 
 
 @contextmanager
@@ -152,7 +152,7 @@ def test_a_training_is_stopped_and_says_how_to_go_on(number: int, code: int, sma
         interrupt(process, number)
         printed, _ = process.communicate(timeout=120)
     assert process.returncode == code, printed
-    assert f"{name}: stopping at the end of the next step or evaluation" in printed
+    assert f"{name}: stopping with a checkpoint after the current step or evaluation" in printed
     assert not any(word in printed for word in OF_THE_LAUNCHER), printed
     last = printed.splitlines()[-1]
     assert last.startswith(f"stopped by {name}; saved {tmp_path}"), printed

@@ -9,7 +9,7 @@ from bench.util.cli import make_parser
 def positive(text: str) -> int:
     """Return a whole number from 1 on; argparse words the error."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1")
     return int(text)
 
 

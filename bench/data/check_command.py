@@ -28,13 +28,13 @@ def main(arguments: Sequence[str]) -> int:
     options = build_parser().parse_args(arguments)
     row = DATASETS.get(options.name)
     if row and row.drawing and not (data_root(options.root) / options.name).exists():
-        raise BadInput(f"{options.name} is not drawn yet: `python -m bench.data {options.name}` does it")
+        raise BadInput(f"{options.name} is not drawn yet: run `python -m bench.data {options.name}`")
     data = load_dataset(options.name, options.root)
     print(f"{data_root(options.root) / data.name}: {describe_sizes(data)}")
     print(f"classes: {', '.join(data.classes[:5])}{', …' if len(data.classes) > 5 else ''}")
     for part, split in (("training", data.train), ("test", data.evaluation)):
         counts = np.bincount(split.labels, minlength=len(data.classes))
-        print(f"{part} images of a class: {counts.min():,} to {counts.max():,}")
+        print(f"{part} images per class: {counts.min():,} to {counts.max():,}")
     for title, (mean, std) in (("used", (data.mean, data.std)), ("measured", mean_std(data.train.images))):
         print(f"{title:>8} mean {_three(mean)}, standard deviation {_three(std)}")
     return OK

@@ -104,8 +104,8 @@ def check_balance(folder: Path, arrays: Arrays) -> None:
         counts = np.bincount(labels)
         if counts.min() != counts.max():
             raise BadInput(
-                f"{folder / f'{part}_labels.npy'} has {counts.min():,} to {counts.max():,} images of a class; "
-                "this data set has as many of each"
+                f"{folder / f'{part}_labels.npy'} has {counts.min():,} to {counts.max():,} images per class; "
+                "this data set has the same number of each"
             )
 
 
@@ -163,7 +163,7 @@ def check_files(name: str, folder: Path) -> Arrays:
         if images.shape != allowed:
             raise BadInput(
                 f"{folder / f'{part}_images.npy'} has the shape {images.shape}; {name} has {allowed}. "
-                "A part of it, or a changed one, must have a name of its own"
+                "A subset or a modified version needs a name of its own"
             )
     class_names(name, folder)
     if row.drawing:
@@ -197,7 +197,7 @@ def find_folder(name: str, root: Path) -> Path:
         return folder
     if name not in DATASETS:
         raise BadInput(
-            f"{unknown('data set', name, names_under(root))} Data of your own go into {folder}/ as "
+            f"{unknown('data set', name, names_under(root))} Put your own data into {folder}/ as "
             "{train,test}_{images,labels}.npy and classes.txt."
         )
     if not drawn:

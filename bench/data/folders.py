@@ -19,7 +19,7 @@ def _writing(folder: Path) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or error
         raise BadInput(
             f"cannot write {folder}: {reason}. "
-            "Set BENCH_DATA (or --root, data.root) to a folder with space that can be written"
+            "Set BENCH_DATA (or --root, data.root) to a writable folder with enough space"
         ) from None
 
 
@@ -35,7 +35,7 @@ def _refuse_foreign(folder: Path, own: Collection[str]) -> None:
     """Raise BadInput if replacing a folder would remove files that are not ours."""
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if foreign := sorted(present.difference(own)):
-        raise BadInput(f"{folder} also holds '{foreign[0]}': it is not replaced. Move that away first")
+        raise BadInput(f"{folder} is not replaced, because it also contains '{foreign[0]}'; move that away first")
 
 
 def _replace(new: Path, folder: Path) -> None:

@@ -56,7 +56,7 @@ def read_header(path: Path) -> Header:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     expected = header.offset + prod(header.shape) * header.dtype.itemsize
     if size != expected:
-        fault = "is cut short" if size < expected else "is longer than its header says"
+        fault = "is truncated" if size < expected else "is longer than its header says"
         shape = "×".join(map(str, header.shape))
         raise BadInput(f"{path} {fault}: {size:,} bytes, where {shape} {header.dtype} needs {expected:,}")
     return header
@@ -84,7 +84,7 @@ def open_images(path: Path) -> Images:
     """Return the images (uint8 N×H×W×3, N, H, W ≥ 1) of a file as a read-only memory map."""
     header = read_header(path)
     if header.dtype != np.uint8:
-        raise BadInput(f"{path} has the type {header.dtype}; allowed is uint8")
+        raise BadInput(f"{path} has the dtype {header.dtype}; allowed is uint8")
     if len(header.shape) != 4 or header.shape[3] != 3:
         raise BadInput(f"{path} has the shape {header.shape}; allowed is N×H×W×3 (RGB)")
     if 0 in header.shape:
@@ -96,7 +96,7 @@ def read_labels(path: Path, classes: int) -> Labels:
     """Return the labels (int64, N ≥ 1) of a file; all are from 0 to classes − 1."""
     header = read_header(path)
     if header.dtype.kind not in "iu":
-        raise BadInput(f"{path} has the type {header.dtype}; allowed are integers")
+        raise BadInput(f"{path} has the dtype {header.dtype}; allowed are integers")
     if len(header.shape) != 1:
         raise BadInput(f"{path} has the shape {header.shape}; allowed is one label for each image, N")
     if header.shape[0] == 0:

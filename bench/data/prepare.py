@@ -67,7 +67,7 @@ class Drawing:
 def three_ways(name: str, folder: Path) -> str:
     """Return what a user without a downloadable data set can do."""
     return (
-        f"Three ways to go on: `python -m bench.data {name}` downloads and prepares it; or set BENCH_DATA "
+        f"Three ways to get data: `python -m bench.data {name}` downloads and prepares it; or set BENCH_DATA "
         f"(or data.root) to a folder that holds {name}/ (now {folder.parent}); "
         "or use the embedded data set with data.name=shapes100."
     )
@@ -126,7 +126,7 @@ def prepare_drawn(
     started = time.monotonic()
     if force or not folder.exists():
         counts = f"{wanted.train:,} + {wanted.test:,} images, once"
-        say(f"{name} is drawn into {folder} ({counts}{f'; {drawing.pace}' if drawing.pace else ''})")
+        say(f"drawing {name} into {folder} ({counts}{f'; {drawing.pace}' if drawing.pace else ''})")
     own = {*LAYOUT_FILES, record_file(name)}
     if make_folder(folder, lambda made: draw_parts(name, drawing, image, wanted, made), own=own, force=force):
         say(f"{name} was drawn in {time.monotonic() - started:.0f} s")
@@ -148,7 +148,7 @@ def read_record(name: str, folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         record = None
     if not isinstance(record, dict):
-        raise BadInput(f"{path} is damaged; `python -m bench.data {name} --force` draws the data set again")
+        raise BadInput(f"{path} is corrupted; `python -m bench.data {name} --force` draws it again")
     return record
 
 

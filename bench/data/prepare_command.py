@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = make_parser("bench.data", SUMMARY, "python -m bench.data cifar100 --root ~/data")
     parser.add_argument("name", metavar="NAME", help=f"{', '.join(DATASETS)}, or check or show")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the folder of data sets")
-    parser.add_argument("--force", action="store_true", help="make it again, in place of what is there")
+    parser.add_argument("--force", action="store_true", help="make it again, replacing what is there")
     parser.add_argument("--train", type=positive, metavar="N", help=f"{drawn()}: training images")
     parser.add_argument("--test", type=positive, metavar="N", help=f"{drawn()}: test images")
     parser.add_argument("--seed", type=seed, metavar="S", help=f"{drawn()}: another draw of the same classes (0)")
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         data = load_dataset(options.name, options.root)
     except BadInput as error:
         raise BadInput(f"{error}. --force makes it again") from None
-    print(f"{folder} {'is ready' if made else 'was there already'}: {describe_sizes(data)}")
+    print(f"{folder} {'is ready' if made else 'is already there'}: {describe_sizes(data)}")
     return OK
 
 

@@ -115,16 +115,16 @@ def decode(data: bytes) -> Content:
     """Return the content of a checkpoint's bytes; raise Damaged unless every bit is as it was written."""
     body, footer = data[:-FOOTER], data[-FOOTER:]
     if footer != MARK + sha256(body).encode() + b"\n":
-        raise Damaged("it is cut short, changed, or no checkpoint of this suite")
+        raise Damaged("it is truncated, corrupted, or not a checkpoint of this suite")
     if not body.startswith(ZIP):
-        raise Damaged("it is no torch file")
+        raise Damaged("it is not a torch file")
     try:
         content = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
         plain = isinstance(content, dict) and is_plain(content) and content.get("format") == FORMAT
     except Exception as error:  # whatever a hostile file sets off in the restricted unpickler
         raise Damaged(f"it cannot be loaded as tensors and plain containers ({type(error).__name__})") from None
     if not plain:
-        raise Damaged(f"it holds something other than a checkpoint of format {FORMAT}")
+        raise Damaged(f"it is not a checkpoint of format {FORMAT}")
     return content
 
 
@@ -150,13 +150,13 @@ def read_checkpoint(path: Path) -> Content:
     try:
         expected = path.with_name(path.name + SUM).read_text(encoding="ascii", errors="replace").split()
     except (FileNotFoundError, IsADirectoryError):
-        raise Damaged("the checksum beside it is missing") from None
+        raise Damaged("its checksum file is missing") from None
     try:
         data = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise Damaged(f"it cannot be read: {error.strerror or error}") from None
     if expected[:1] != [sha256(data)]:
-        raise Damaged("it does not agree with the checksum beside it")
+        raise Damaged("it does not match its checksum")
     return decode(data)
 
 
@@ -180,7 +180,7 @@ def newest_valid(folder: Path, check: Callable[[Content], None]) -> Found:
         except (BadInput, OSError):
             raise
         except Exception as error:  # whatever a forged content sets off in `check`
-            refused.append((path, f"its content is of no use ({type(error).__name__})"))
+            refused.append((path, f"its content is unusable ({type(error).__name__})"))
         else:
             return Found(path, content, tuple(refused))
     return Found(refused=tuple(refused))

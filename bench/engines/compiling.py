@@ -46,6 +46,6 @@ def compile_network(network: nn.Module, images: Tensor, precision: str, report: 
         network._compiled_call_impl = None
         torch._dynamo.reset()
         reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        report(f"compile: this network fails to compile here ({reason.strip()[:200]}); it trains eagerly")
+        report(f"torch.compile fails on this network ({reason.strip()[:200]}); training without it")
         return False
     return True

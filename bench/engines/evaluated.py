@@ -56,9 +56,9 @@ def load_weights(model: nn.Module, content: Content) -> None:
     try:
         weights: Mapping[str, Any] = evaluated_weights(content)
     except (KeyError, TypeError, AttributeError):
-        raise Damaged("it lacks weights") from None
+        raise Damaged("its weights are missing") from None
     if describe(model.state_dict()) != describe(weights):
-        raise Damaged("its weights are not those of this network")
+        raise Damaged("its weights do not fit this network")
     model.load_state_dict(weights)
 
 

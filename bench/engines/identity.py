@@ -26,15 +26,17 @@ def check_identity(content: Content, mine: Content, path: Path) -> None:
     check_owner(content, mine)
     theirs, ours = content.get("world_size"), mine["world_size"]
     if not isinstance(theirs, int):
-        raise Damaged("it does not tell by how many processes it was saved")
+        raise Damaged("it does not say how many processes saved it")
     if theirs != ours:
         raise BadInput(
-            f"run {path} was saved by {theirs} processes and this is {ours}: batch statistics are each process's own, "
-            f"so the result would be that of no recipe. Go on with -n {theirs}, or change seed or experiment"
+            f"run {path} was saved by {theirs} processes, not {ours}: batch statistics are computed per process, so "
+            f"the result would be neither run's. Resume with -n {theirs}, or change seed or experiment"
         )
     theirs, ours = content.get("precision", mine["precision"]), mine["precision"]
     if theirs != ours:
-        raise BadInput(f"run {path} was saved in {theirs} and would go on in {ours}: its result would be of neither")
+        raise BadInput(
+            f"run {path} was saved in {theirs} and cannot resume in {ours}: its result would be of neither precision"
+        )
 
 
 def choose_precision(spec: RunSpec, run: Path) -> Decision:

@@ -39,7 +39,9 @@ def check_model(spec: RunSpec, dataset: Dataset) -> None:
 
     model = build_declared(spec.model, dataset)
     if spec.optimizer.name == "muon" and not hidden_matrices(model):
-        raise BadInput("key 'optimizer.name': 'muon' is for convolution filters and hidden matrices; there are none")
+        raise BadInput(
+            "key 'optimizer.name': 'muon' is for convolution filters and hidden matrices; this network has none"
+        )
     if any(ALGORITHMS[name].check for name in spec.algorithms):
         import_composer()
         check_network(spec.algorithms, model)

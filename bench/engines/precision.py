@@ -136,13 +136,13 @@ def decide(declared: str, device: str, begun: str | None = None) -> Decision:
     hardware = f"{device.upper()} with {row.name}"
     if declared not in ("auto", "amp"):
         if not can_compute(declared, device):
-            words = f"this machine cannot compute it ({hardware}); use precision=auto or precision=fp32"
+            words = f"this machine does not support it ({hardware}); use precision=auto or precision=fp32"
             raise BadInput(f"key 'precision': '{declared}': {words}")
         return Decision(declared, "as declared", row.precision)
     if begun is not None and begun != row.precision:
         if not can_compute(begun, device):
-            raise BadInput(f"key 'precision': the run began in {begun}, which this {hardware} cannot compute")
-        return Decision(begun, f"the run began in it; a {hardware} would choose {row.precision}", row.precision, True)
+            raise BadInput(f"key 'precision': the run started in {begun}, which this {hardware} cannot compute")
+        return Decision(begun, f"the run started in it; a {hardware} would choose {row.precision}", row.precision, True)
     if declared == "amp" and row.precision == FP32:
         words = f"this machine has no fast mixed precision ({hardware}); use precision=auto or precision=fp32"
         raise BadInput(f"key 'precision': 'amp': {words}")
@@ -180,14 +180,14 @@ def remarks(decision: Decision, device: str) -> list[str]:
 
     float32 is never called slow: every machine computes it natively, and recipes declare it to compare with.
     """
-    found = [f"going on in {decision.precision}: {decision.reason}"] if decision.begun else []
+    found = [f"resuming in {decision.precision}: {decision.reason}"] if decision.begun else []
     if decision.precision in (FP32, decision.native):
         return found
     factor = slowdown(decision.precision, decision.native, device)
     if factor >= SLOW:
         words = f"{decision.precision} takes {factor:.1f} times as long as {decision.native} on this machine"
-        instead = "" if decision.begun else "; precision=auto chooses what is fast"
-        found.append(f"slow: {words} (a convolutional block, trained for a moment){instead}")
+        instead = "" if decision.begun else "; precision=auto chooses a fast one"
+        found.append(f"slow: {words} (measured on a convolutional block){instead}")
     return found
 
 

@@ -67,9 +67,9 @@ def check_port(world_size: int) -> None:
         try:
             attempt.bind(("", int(port)))
         except (OSError, OverflowError) as error:
-            reason = "is taken by another program" if is_taken(error) else f"cannot be used ({error})"
+            reason = "is in use by another program" if is_taken(error) else f"cannot be used ({error})"
             raise BadInput(
-                f"port {port}, where the run's processes are to meet, {reason}: choose another with "
+                f"port {port}, the rendezvous port of the run's processes, {reason}: choose another with "
                 "`composer --master_port`, or leave that out and the launcher finds a free one"
             ) from None
 

@@ -26,7 +26,7 @@ def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str]
     sweep(folder)
     found = newest_valid(folder, check)
     for path, why in found.refused:
-        report(f"checkpoint {path.name} is refused: {why}; it is renamed to {path.name}.refused")
+        report(f"rejected checkpoint {path.name} ({why}) and renamed it to {path.name}.refused")
         quarantine(path)
     return found
 
@@ -69,7 +69,7 @@ def resume(
         loader = trainer.state.train_dataloader
         assert isinstance(loader, TrainLoader)
         loader.first_batch = int(now.batch_in_epoch)
-        report(f"going on after {int(now.epoch)} epochs and {int(now.batch)} batches ({folder})")
+        report(f"resuming after {int(now.epoch)} epochs and {int(now.batch)} batches ({folder})")
     if dist.get_global_rank() == 0:
         writer.restore_epochs(recorder.rows)
     return bool(content.get("finished"))

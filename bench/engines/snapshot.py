@@ -73,15 +73,15 @@ def check(state: State, content: Content) -> None:
     """Raise Damaged unless every part is there and the weights have the names, shapes and types of this network."""
     missing = [part for part in PARTS if part not in content]
     if missing:
-        raise Damaged(f"it lacks {', '.join(missing)}")
+        raise Damaged(f"these parts are missing: {', '.join(missing)}")
     wrong = [part for part, kind in PARTS.items() if not isinstance(content[part], kind)]
     if wrong:
-        raise Damaged(f"it holds something else as {', '.join(wrong)}")
+        raise Damaged(f"these parts have the wrong type: {', '.join(wrong)}")
     mine, theirs = (describe(weights) for weights in (unwrap_model(state.model).state_dict(), content["model"]))
     if mine != theirs:
-        raise Damaged("its weights are not those of this network")
+        raise Damaged("its weights do not fit this network")
     if len(content["optimizers"]) != len(state.optimizers) or len(content["schedulers"]) != len(state.schedulers):
-        raise Damaged("it has another number of optimizers or schedules")
+        raise Damaged("it has a different number of optimizers or schedulers")
 
 
 def describe(weights: Any) -> Any:

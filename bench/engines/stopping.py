@@ -24,7 +24,7 @@ from bench.util.console import CLEAR
 from bench.util.errors import BadInput
 from bench.util.ranks import rank
 
-AGAIN = "Run the same command again to go on."
+AGAIN = "Run the same command again to resume."
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_END = 0.5, 5.0
 SECONDS_FOR_RANK_ZERO_TO_REPORT = 3.0
 
@@ -62,12 +62,13 @@ class Diverged(RunStopped):
 def describe_failure(run: str, failure: Mapping[str, Any]) -> str:
     """Return what the user of a failed run should know: what happened, why again would be no use, what to change."""
     checkpoint = failure.get("checkpoint")
-    last = f"its last good checkpoint ({checkpoint})" if checkpoint else "the beginning, as it left no good checkpoint"
+    last = f"its last good checkpoint ({checkpoint})" if checkpoint else "the start, since there is no good checkpoint"
     return (
         f"run {run} failed: {failure.get('reason')} at step {failure.get('step')} (epoch {failure.get('epoch')}, "
-        f"learning rate {failure.get('lr')}).\nOn the same machine it would fail there again, so it is not resumed. "
-        "Change the recipe (a lower optimizer.lr, a longer schedule.warmup, algorithms.gradient_clipping={}): that is "
-        f"another run. To try this one again from {last}, delete {run}/failed.json and run the same command."
+        f"learning rate {failure.get('lr')}).\nOn the same machine it would fail at the same step again, so it is not "
+        "resumed. Change the recipe (a lower optimizer.lr, a longer schedule.warmup, "
+        "algorithms.gradient_clipping={}), which makes it a new run. "
+        f"To retry from {last}, delete {run}/failed.json and run the same command."
     )
 
 
@@ -96,12 +97,12 @@ class StopSignals:
         self._before: list[dict[int, Any]] = []
 
     def __enter__(self) -> "StopSignals":
-        """Take the signals over."""
+        """Install the handlers."""
         self._before.append({number: signal.signal(number, self._handle) for number in self.NUMBERS})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Give the signals back, but those that `ignore_sigterm` has closed the ears to."""
+        """Restore the previous handlers, except where `ignore_sigterm` has replaced them."""
         for number, handler in self._before.pop().items():
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, handler)
@@ -139,7 +140,7 @@ class StopSignals:
             # Written past Python's buffers: a handler may run in the middle of a print.
             start = CLEAR if os.isatty(2) else ""
             name = signal.Signals(number).name
-            words = f"{start}{name}: stopping at the end of the next step or evaluation, with a checkpoint\n"
+            words = f"{start}{name}: stopping with a checkpoint after the current step or evaluation\n"
             os.write(2, words.encode())
 
 
@@ -230,13 +231,13 @@ def explain(error: Exception, watch: PeerWatch, run: Path) -> Exception:
         return error
     if isinstance(error, OSError) and (error.errno in STORAGE or str(error.filename).startswith(str(run))):
         where = error.filename or run
-        return RunStopped(f"{where}: {error.strerror}; the run stops and its checkpoints stay as they are. {AGAIN}")
+        return RunStopped(f"{where}: {error.strerror}; the run stops, and its checkpoints are unchanged. {AGAIN}")
     watch.stop()
     if watch.tell():
-        return RunStopped(f"the run stops because another of its processes failed (its error is above). {AGAIN}")
+        return RunStopped(f"the run stops because another of its processes failed (see its error above). {AGAIN}")
     if watch.watches and any(word in str(error) for word in LOST):
         return RunStopped(
-            "another process of the run ended without leaving an error: it was killed, perhaps for want of memory "
+            "another process of the run died without an error message; it was probably killed, perhaps out of memory "
             f"({str(error).splitlines()[0]}). {AGAIN}"
         )
     return error

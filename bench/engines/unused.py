@@ -69,5 +69,5 @@ def allow_unused(network: nn.Module, image: Image, report: Callable[[str], None]
     names = unused_parameters(network, image)
     if not names:
         return []
-    report(f"these parameters take no part in the loss and stay as they are initialised: {', '.join(names)}")
+    report(f"these parameters do not contribute to the loss and keep their initial values: {', '.join(names)}")
     return [AllowUnused()]

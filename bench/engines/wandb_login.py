@@ -36,7 +36,7 @@ def check_wandb() -> None:
         raise BadInput(f"{MODE}={wandb_mode()}, but there is no API key for {server}: {LOG_IN}")
     if len(key.partition("-")[2] if "-" in key else key) != KEY_LENGTH:
         raise BadInput(
-            f"{MODE}={wandb_mode()}, but the API key for {server} is not of {KEY_LENGTH} characters: {LOG_IN}"
+            f"{MODE}={wandb_mode()}, but the API key for {server} does not have {KEY_LENGTH} characters: {LOG_IN}"
         )
     check_login(server, key)
 
@@ -55,7 +55,7 @@ def check_login(server: str, key: str) -> None:
         code = getattr(getattr(error, "response", None), "status_code", None)
         reason = type(error).__name__ if code is None else f"HTTP {code}"
         raise BadInput(
-            f"{MODE}={wandb_mode()}, but {server} cannot be used now ({reason}): try again later, {WITHOUT}"
+            f"{MODE}={wandb_mode()}, but {server} is not available ({reason}): try again later, {WITHOUT}"
         ) from None
     if not known:
         raise BadInput(f"{MODE}={wandb_mode()}, but {server} does not accept the API key: {LOG_IN}")

@@ -139,8 +139,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty file": (text("train_images.npy", b""), r"train_images\.npy is not a \.npy file"),
     "text file": (text("train_labels.npy", b"0\n1\n2\n"), r"train_labels\.npy is not a \.npy file"),
     "zip file": (text("train_images.npy", b"PK\x03\x04" + bytes(200)), r"train_images\.npy is not a \.npy file"),
-    "cut images": (cut("train_images.npy", 1), r"train_images\.npy is cut short: 5,527 bytes, .* needs 5,528"),
-    "cut labels": (cut("test_labels.npy", 5), r"test_labels\.npy is cut short"),
+    "cut images": (cut("train_images.npy", 1), r"train_images\.npy is truncated: 5,527 bytes, .* needs 5,528"),
+    "cut labels": (cut("test_labels.npy", 5), r"test_labels\.npy is truncated"),
     "cut header": (cut("test_labels.npy", 100), r"test_labels\.npy is not a \.npy file"),
     "longer": (cut("test_labels.npy", -3), r"test_labels\.npy is longer than its header says"),
     "three dimensions": (save("train_images.npy", images(60, 5, 6)), r"\(60, 5, 6\); allowed is N×H×W×3"),
@@ -149,7 +149,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "signed images": (save("test_images.npy", images(12, 5, 6, 3, dtype=np.int8)), r"int8; allowed is uint8"),
     "Fortran": (save("test_images.npy", np.asfortranarray(images(12, 5, 6, 3))), r"Fortran order"),
     "objects": (save("test_labels.npy", np.array([0, None] * 6, object)), r"test_labels\.npy holds Python objects"),
-    "structured": (save("test_labels.npy", np.zeros(12, [("a", "u1")])), r"test_labels\.npy has the type .*integers"),
+    "structured": (save("test_labels.npy", np.zeros(12, [("a", "u1")])), r"test_labels\.npy has the dtype .*integers"),
     "float labels": (save("test_labels.npy", np.zeros(12)), r"float64; allowed are integers"),
     "boolean labels": (save("test_labels.npy", np.zeros(12, bool)), r"bool; allowed are integers"),
     "two-dimensional labels": (save("test_labels.npy", np.zeros((12, 1), int)), r"\(12, 1\); allowed is one label"),
@@ -248,7 +248,7 @@ def test_cifar_of_another_size_is_refused(tmp_path: Path) -> None:
     assert "cifar100 has (50000, 32, 32, 3)" in message("cifar100", tmp_path / "large")
     uneven = write_cifar(tmp_path / "uneven" / "cifar100") / "train_labels.npy"
     np.save(uneven, (np.arange(50_000) % 99).astype(np.uint8))
-    assert "train_labels.npy has 505 to 506 images of a class" in message("cifar100", tmp_path / "uneven")
+    assert "train_labels.npy has 505 to 506 images per class" in message("cifar100", tmp_path / "uneven")
     names = write_cifar(tmp_path / "names" / "cifar100") / "classes.txt"
     names.write_text("a\nb\n")
     assert "names 2 classes; cifar100 has 100" in message("cifar100", tmp_path / "names")

@@ -99,7 +99,7 @@ def test_force_replaces_a_folder_but_no_files_of_others(tmp_path: Path) -> None:
     assert make_folder(folder, write_one, own=["classes.txt"], force=True)
     assert (folder / "classes.txt").read_text() == "a\n"
     (folder / "thesis.tex").write_text("years of work")
-    with pytest.raises(BadInput, match=r"also holds 'thesis\.tex'"):
+    with pytest.raises(BadInput, match=r"also contains 'thesis\.tex'"):
         make_folder(folder, write_one, own=["classes.txt"], force=True)
     assert names(folder) == {"classes.txt", "thesis.tex"}
     assert names(tmp_path) == {"set"}
@@ -159,7 +159,7 @@ def test_the_first_use_draws_it_and_says_so_once(
 ) -> None:
     monkeypatch.setitem(DATASETS, "shapes100", replace(DATASETS["shapes100"], train=300, test=120))
     data = load_dataset("shapes100", tmp_path)
-    assert f"shapes100 is drawn into {tmp_path / 'shapes100'} (300 + 120 images, once" in capsys.readouterr().err
+    assert f"drawing shapes100 into {tmp_path / 'shapes100'} (300 + 120 images, once" in capsys.readouterr().err
     assert names(tmp_path / "shapes100") == FILES
     assert (len(data.train), len(data.evaluation), len(data.classes)) == (300, 120, 100)
     images, labels = shapes100.generate("train", 300)
@@ -193,7 +193,7 @@ def test_other_sizes_than_those_there_need_force(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("record", "said"),
-    [({"version": 0}, "was drawn by version 0, this is version"), ([], "is damaged"), (None, "is damaged")],
+    [({"version": 0}, "was drawn by version 0, this is version"), ([], "is corrupted"), (None, "is corrupted")],
 )
 def test_another_version_or_a_damaged_record_is_said(tmp_path: Path, record: Any, said: str) -> None:
     prepare_dataset("shapes100", tmp_path / "shapes100", sizes=SMALL)
@@ -289,11 +289,11 @@ def test_shapes100_is_prepared_and_checked_from_the_command_line(
     assert command("shapes100", *sizes) == 0
     assert "is ready: 300 training and 120 test images of 32×32 pixels in 100 classes" in capsys.readouterr().out
     assert command("shapes100", *sizes) == 0
-    assert "was there already" in capsys.readouterr().out
+    assert "is already there" in capsys.readouterr().out
     assert command("check", "shapes100", "--root", str(tmp_path)) == 0
     said = capsys.readouterr().out
-    assert "training images of a class: 3 to 3" in said
-    assert "test images of a class: 1 to 2" in said
+    assert "training images per class: 3 to 3" in said
+    assert "test images per class: 1 to 2" in said
     assert "measured mean (0." in said
 
 
@@ -303,7 +303,7 @@ def test_damage_is_said_and_force_mends_it(tmp_path: Path, capsys: pytest.Captur
     images = tmp_path / "shapes100" / "test_images.npy"
     images.write_bytes(images.read_bytes()[:-1])
     assert command(*options) == 2
-    assert "test_images.npy is cut short" in (said := capsys.readouterr().err)
+    assert "test_images.npy is truncated" in (said := capsys.readouterr().err)
     assert "--force makes it again" in said
     assert command(*options, "--force") == 0
 

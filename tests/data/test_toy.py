@@ -53,13 +53,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_prepared_and_checked_by_the_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(main, ["check", "toy"]) == 2
-    assert "toy is not drawn yet: `python -m bench.data toy`" in capsys.readouterr().err
+    assert "toy is not drawn yet: run `python -m bench.data toy`" in capsys.readouterr().err
     assert run_command(main, ["toy", "--train", "30", "--seed", "2"]) == 0
     said = capsys.readouterr()
-    assert "toy is drawn into" in said.err
+    assert "drawing toy into" in said.err
     assert "30 training and 12 test images of 16×24 pixels in 3 classes" in said.out
     assert run_command(main, ["check", "toy"]) == 0
-    assert "training images of a class: 10 to 10" in capsys.readouterr().out
+    assert "training images per class: 10 to 10" in capsys.readouterr().out
     data = load_dataset("toy")
     assert (data.image, data.classes, data.mean) == ((3, HEIGHT, WIDTH), CLASSES, TOY.mean)
     np.testing.assert_array_equal(data.train.images[:10], next(paint("train", 10, 2))[0])

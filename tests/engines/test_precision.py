@@ -99,7 +99,7 @@ def test_an_explicit_precision_is_obeyed(declared: str, cpu: CPU, monkeypatch: p
 def test_what_cannot_be_computed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_cpu(monkeypatch, AVX2)
     with pytest.raises(
-        BadInput, match=r"'amp_fp16': this machine cannot compute it .*precision=auto or precision=fp32"
+        BadInput, match=r"'amp_fp16': this machine does not support it .*precision=auto or precision=fp32"
     ):
         decide("amp_fp16", "cpu")
     monkeypatch.setattr(precision, "compute_capability", lambda: (7, 0))
@@ -119,13 +119,13 @@ def test_a_run_goes_on_as_it_began(declared: str, begun: str, monkeypatch: pytes
         else:
             assert (decision.precision, decision.native, decision.begun) == (begun, chosen.precision, True)
             assert remarks(decision, "cpu")[0] == (
-                f"going on in {begun}: the run began in it; a {chosen.reason} would choose {chosen.precision}"
+                f"resuming in {begun}: the run started in it; a {chosen.reason} would choose {chosen.precision}"
             )
 
 
 def test_what_it_began_in_is_refused_where_it_cannot_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_cpu(monkeypatch, EPYC_ZEN5)
-    with pytest.raises(BadInput, match="began in amp_fp16, which this CPU with AVX512-BF16 cannot compute"):
+    with pytest.raises(BadInput, match="started in amp_fp16, which this CPU with AVX512-BF16 cannot compute"):
         decide("auto", "cpu", "amp_fp16")
     monkeypatch.setattr(precision, "compute_capability", lambda: (7, 0))
     assert decide("auto", "gpu", "amp_bf16").begun

@@ -98,7 +98,7 @@ def ready(_: Machine) -> None:
 MISSING: dict[str, tuple[Callable[[Machine], None], list[str], list[str]]] = {
     "no API key": (set_environment(WANDB_MODE="online"), [], ["there is no API key", *BOTH_WAYS]),
     "a cut key": (set_environment(WANDB_MODE="online", WANDB_API_KEY="abc"), [], ["40 characters", *BOTH_WAYS]),
-    "no server": (set_environment(WANDB_MODE="online", WANDB_API_KEY=KEY), [], ["cannot be used now", *BOTH_WAYS[2:]]),
+    "no server": (set_environment(WANDB_MODE="online", WANDB_API_KEY=KEY), [], ["is not available", *BOTH_WAYS[2:]]),
     "no mode": (set_environment(WANDB_MODE="onlin"), [], ["WANDB_MODE", "Did you mean 'online'?"]),
     "no package": (without_wandb, [], ["'wandb'", "pip install", "wandb.enabled=false"]),
     "no GPU": (with_gpus(0, 1), ["device=gpu"], ["device=cpu"]),
@@ -158,7 +158,7 @@ def test_a_taken_port_is_refused_and_torchruns_own_is_not(
         set_environment(WORLD_SIZE="2", MASTER_PORT=port)(monkeypatch)
         assert run_command(train.main, [*WORDS, f"runs={tmp_path / 'runs'}"]) == 2
         assert f"port {port}" in (said := capsys.readouterr().err)
-        assert "is taken" in said
+        assert "is in use" in said
         assert not (tmp_path / "runs").exists()
         monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
         preconditions.check_port(2)

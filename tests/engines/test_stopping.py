@@ -152,7 +152,7 @@ def test_a_stop_that_follows_from_anothers_failure_is_a_failure(tmp_path: Path) 
 
 def test_a_killed_peer_is_suspected_when_there_is_no_error(tmp_path: Path) -> None:
     lost = RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:1")
-    assert "want of memory" in str(explain(lost, PeerWatch(RunWriter(tmp_path), 0, 2), tmp_path))
+    assert "out of memory" in str(explain(lost, PeerWatch(RunWriter(tmp_path), 0, 2), tmp_path))
     assert explain(lost, PeerWatch(RunWriter(tmp_path), 0, 1), tmp_path) is lost
 
 

@@ -48,7 +48,7 @@ def test_it_trains_on_any_number_of_processes(ranks: int, small_data: Path, tmp_
     with compose("tests/engines/unused_toy.py", words, small_data, ranks) as process:
         printed, _ = process.communicate(timeout=200)
     assert process.returncode == 0, printed
-    assert printed.count("no part in the loss and stay as they are initialised: forgotten\n") == 1
+    assert printed.count("do not contribute to the loss and keep their initial values: forgotten\n") == 1
     (path,) = tmp_path.glob("*/*/")
     record = read_run(path)
     assert record.result is not None

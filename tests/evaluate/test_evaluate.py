@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[Any, list[str], list[str]]] = {
     "unfinished": (unfinished, [], ["has not finished", "--checkpoint"]),
     "failed": (failed, [], ["this run failed", "--checkpoint"]),
     "no checkpoints": (without_checkpoints, [], ["no checkpoint of the final weights", "reports/runs"]),
-    "damaged": (with_a_damaged_end, [], ["does not agree with the checksum", "it is not of the run's end"]),
+    "damaged": (with_a_damaged_end, [], ["does not match its checksum", "it is not of the run's end"]),
     "another version": (of_another_version, [], ["recorded by another version", "boldness"]),
     "no such checkpoint": (nothing, ["--checkpoint", "none.pt"], ["--checkpoint none.pt: there is no such file"]),
     "no such data": (nothing, ["--data-root", "{tmp}/empty"], ["easy"]),
@@ -274,7 +274,7 @@ def test_another_networks_weights_are_refused(
     weights = {name: value[:1] if value.ndim else value for name, value in content["model"].items()}
     foreign = write_checkpoint(tmp_path / "other", "ep000002-ba0000000008.pt", {**content, "model": weights})
     assert run_command(command.main, [str(finished), "--checkpoint", str(foreign)]) == BAD_INPUT
-    assert "its weights are not those of this network, for the 10 classes of easy" in capsys.readouterr().err
+    assert "its weights do not fit this network, for the 10 classes of easy" in capsys.readouterr().err
 
 
 def test_evaluating_changes_no_random_state_that_matters(finished: Path) -> None:

@@ -124,7 +124,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_spoils_nothing(
         assert run_command(train.main, words) == 1
     message = capsys.readouterr().err
     assert os.strerror(code) in message
-    assert "Run the same command again to go on." in message
+    assert "Run the same command again to resume." in message
     assert "Traceback" not in message
     assert run_command(train.main, words) == 0
     assert run_command(train.main, [*words[:-1], f"runs={tmp_path / 'whole'}"]) == 0
@@ -171,7 +171,7 @@ def test_a_data_file_cut_short_is_named(
     monkeypatch.setenv("BENCH_DATA", str(folder.parent))
     words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path / 'runs'}"]
     assert run_command(train.main, words) == 2
-    assert "train_images.npy is cut short" in capsys.readouterr().err
+    assert "train_images.npy is truncated" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 
@@ -213,7 +213,7 @@ def test_the_launcher_is_stopped_and_a_rank_fails(small_data: Path, tmp_path: Pa
     with compose("tests/torture/failing.py", words, small_data) as process:
         printed, _ = process.communicate(timeout=200)
     assert process.returncode == 1, printed
-    assert "going on after 1 epochs" in printed
+    assert "resuming after 1 epochs" in printed
     assert "process 1 of the run failed:" in printed
     assert printed.index("a fault of rank 1") < printed.index("another of its processes failed")
     names = sorted(path.name for path in tmp_path.glob("*/*/wandb/offline-run-*/*.wandb"))

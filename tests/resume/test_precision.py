@@ -159,7 +159,9 @@ def test_auto_goes_on_as_it_began(
     monkeypatch.setattr(precision, "slowdown", lambda *_: 10.4)
     parts = start(dataset, tmp_path / "parts")
     printed = capsys.readouterr().out
-    assert f"going on in {begun}: the run began in it; a {decide('auto', 'cpu').reason} would choose {later}" in printed
+    assert (
+        f"resuming in {begun}: the run started in it; a {decide('auto', 'cpu').reason} would choose {later}" in printed
+    )
     assert ("slow: amp_bf16 takes 10.4 times as long as fp32" in printed) is (begun == "amp_bf16")
     assert differences(final_state(whole), final_state(parts)) == []
     result = only_run(tmp_path / "parts").result
@@ -185,7 +187,7 @@ def test_what_this_machine_cannot_compute_is_refused_before_anything_is_written(
     monkeypatch.setenv("BENCH_DATA", str(root))
     words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path}"]
     assert run_command(train.main, words) == BAD_INPUT
-    assert "the run began in amp_fp16, which this CPU with" in capsys.readouterr().err
+    assert "the run started in amp_fp16, which this CPU with" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -252,7 +254,7 @@ def test_real_processes_go_on_as_they_began(
     for path in list_checkpoints(run / CHECKPOINTS)[:-1]:
         path.unlink()
     printed = start_process(root, tmp_path, second)
-    assert f"going on in {begun}: the run began in it; a CPU with {other}" in printed
+    assert f"resuming in {begun}: the run started in it; a CPU with {other}" in printed
     result = json.loads((run / RESULT).read_text())
     assert (result["spec"]["precision"], result["machine"]["precision"]) == ("auto", begun)
     assert read_json(run / ENVIRONMENT)["precision"] == begun

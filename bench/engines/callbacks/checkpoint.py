@@ -102,7 +102,7 @@ class CheckpointCallback(Callback):
         if failed:
             last = self.last
             kept = f"the last good checkpoint is {last}" if last else "there is no earlier checkpoint"
-            raise RunStopped(f"{path} cannot be written ({refusal or 'see rank 0'}); {kept}. Make room. {AGAIN}")
+            raise RunStopped(f"{path} cannot be written ({refusal or 'see rank 0'}); {kept}. Free some space. {AGAIN}")
         self._saved_at = self._now()
         self.clock.switch(phase)
         return path

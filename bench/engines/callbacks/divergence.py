@@ -30,7 +30,7 @@ class StopAtDivergence(Callback):
         if not math.isfinite(loss):
             raise self._diverged(state, f"the loss became {loss}", loss)
         if state.scaler is not None and state.scaler.get_scale() < SMALLEST_SCALE:
-            raise self._diverged(state, "the gradients overflow in float16 however little the loss is scaled", loss)
+            raise self._diverged(state, "the gradients overflow in float16 even at the smallest loss scale", loss)
 
     def _diverged(self, state: State, reason: str, loss: float) -> Diverged:
         """Return the error for the step that has just been taken."""
