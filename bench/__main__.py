@@ -15,6 +15,7 @@ COMMANDS: dict[str, Command] = {
     "sweep": Command("bench.sweep.__main__", "train many runs, each in its own process"),
     "tables": Command("bench.tables.__main__", "make tables from run records"),
     "figures": Command("bench.figures.__main__", "draw figures from run records"),
+    "report": Command("bench.report.__main__", "write a report that people open, from run records"),
     "evaluate": Command("bench.evaluate.__main__", "evaluate a trained network again: accuracy, also of each class"),
     "audit": Command("bench.audit.__main__", "check the deck's claims"),
     "speed": Command("bench.speed.__main__", "measure how fast the suite trains"),

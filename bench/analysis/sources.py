@@ -63,11 +63,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_source(arguments: argparse.Namespace) -> Source:
     """Return what the flags name; raise BadInput for a missing folder or one without finished runs."""
+    return make_source(read_records(arguments), arguments.wandb or str(arguments.runs), arguments.experiment)
+
+
+def read_records(arguments: argparse.Namespace) -> list[RunRecord]:
+    """Return the records that the flags name, of all experiments; raise BadInput where they cannot be read."""
     if arguments.wandb:
         from bench.analysis.wandb_source import read_project  # imported here: it needs wandb and a network
 
-        return make_source(read_project(arguments.wandb), arguments.wandb, arguments.experiment)
-    return make_source(read_runs(arguments.runs), str(arguments.runs), arguments.experiment)
+        return read_project(arguments.wandb)
+    return read_runs(arguments.runs)
 
 
 def make_source(records: Sequence[RunRecord], where: str, experiment: str | None = None) -> Source:

@@ -3,18 +3,16 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.analysis.curves import Curve, curve_of
 from bench.analysis.metrics import HEADLINE, METRICS, with_unit
 from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, blocks_of, recorded_metrics
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
-from bench.records import Row
 from bench.tables.notes import block_heading
 
 PARTS = {"train": ("train", style.VERMILION, "--"), "eval": ("evaluation", style.BLUE, "-")}
@@ -24,26 +22,6 @@ BAND = "Line: mean over seeds; band: from the lowest to the highest seed. Epochs
 TRAINED = (
     "Training is measured on augmented (with MixUp, mixed) images in training mode: not comparable with evaluation."
 )
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A quantity over the epochs: mean, lowest and highest over the seeds."""
-
-    epochs: list[float]
-    mean: list[float]
-    low: list[float]
-    high: list[float]
-
-
-def curve_of(runs: Sequence[Sequence[Row]], key: str) -> Curve:
-    """Return a column of the rows over the epochs that every run has it for."""
-    series = [{row["epoch"]: row[key] for row in rows if row.get(key) is not None} for rows in runs]
-    epochs = sorted(set.intersection(*(set(values) for values in series))) if series else []
-    table = np.array([[values[epoch] for epoch in epochs] for values in series], dtype=float)
-    if not epochs:
-        return Curve([], [], [], [])
-    return Curve(epochs, table.mean(axis=0).tolist(), table.min(axis=0).tolist(), table.max(axis=0).tolist())
 
 
 def draw_curve(panel: Axes, curve: Curve, colour: str, dashes: str, label: str, width: float = 1.8) -> None:

@@ -37,19 +37,20 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Samples:
-    """The accuracies of a base and an arm, and the runs that they are from."""
+    """The accuracies of a base and an arm, in `pairs` of one seed or not, and the runs that they are from."""
 
     base: list[float]
     arm: list[float]
     runs: tuple[str, ...]
+    pairs: bool
 
-    def test(self, pairs: bool) -> stats.Difference:
-        """Return the test of the difference, paired or not."""
-        return stats.paired(self.base, self.arm) if pairs else stats.welch(self.base, self.arm)
+    def test(self) -> stats.Difference:
+        """Return the test of the difference."""
+        return stats.paired(self.base, self.arm) if self.pairs else stats.welch(self.base, self.arm)
 
-    def spread(self, pairs: bool) -> float | None:
+    def spread(self) -> float | None:
         """Return the standard deviation that decides the power: of the differences, or within the samples."""
-        if pairs:
+        if self.pairs:
             return stats.pooled_sd([b - a for a, b in zip(self.base, self.arm, strict=True)])
         return stats.pooled_sd(self.base, self.arm)
 
@@ -62,21 +63,31 @@ def samples_of(base: RunGroup, arm: RunGroup, pairs: bool) -> Samples | None:
     if not first or not second:
         return None
     runs = [r.run_id for r in base.records if r.seed in first] + [r.run_id for r in arm.records if r.seed in second]
-    return Samples([a[seed] for seed in first], [b[seed] for seed in second], tuple(runs))
+    return Samples([a[seed] for seed in first], [b[seed] for seed in second], tuple(runs), pairs)
+
+
+def best_samples(base: RunGroup, arm: RunGroup) -> Samples | None:
+    """Return the accuracies to compare: in pairs where two or more seeds are common, else all of both sides."""
+    paired = samples_of(base, arm, pairs=True)
+    return paired if paired is not None and len(paired.base) > 1 else samples_of(base, arm, pairs=False)
 
 
 def contrasts_of(pairs: Sequence[tuple[RunGroup | None, RunGroup]], paired: bool) -> list[Contrast | None]:
     """Return the contrast of each (base, arm), with p adjusted after Holm over those that are different networks."""
-    samples = [None if base is None else samples_of(base, arm, paired) for base, arm in pairs]
+    return tested_together(pairs, [None if base is None else samples_of(base, arm, paired) for base, arm in pairs])
+
+
+def tested_together(
+    pairs: Sequence[tuple[RunGroup | None, RunGroup]], samples: Sequence[Samples | None]
+) -> list[Contrast | None]:
+    """Return the contrast of each (base, arm) from its samples, as `contrasts_of` does."""
     same = [base is not None and same_network(base, arm) for base, arm in pairs]
-    tests = [None if sample is None else sample.test(paired) for sample in samples]
+    tests = [None if sample is None else sample.test() for sample in samples]
     raw = [None if test is None or equal else test.p for test, equal in zip(tests, same, strict=True)]
     return [
         None
         if test is None or sample is None
-        else Contrast(
-            test, p, stats.verdict(test, p, same_network=equal), sample.spread(paired), sample.runs, pairs=paired
-        )
+        else Contrast(test, p, stats.verdict(test, p, same_network=equal), sample.spread(), sample.runs, sample.pairs)
         for test, sample, p, equal in zip(tests, samples, stats.holm(raw), same, strict=True)
     ]
 

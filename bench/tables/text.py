@@ -1,5 +1,7 @@
 """The words of the tables in English, which is their key, and in Chinese; headings stand with their columns."""
 
+from collections.abc import Mapping
+
 from bench.analysis import stats
 from bench.analysis.cells import Phrase
 
@@ -162,10 +164,10 @@ LINES = {
 ZH: dict[str, str] = {**COMPONENTS, **WORDS, **REASONS, **LINES}
 
 
-def say(phrase: Phrase, language: str) -> str:
+def say(phrase: Phrase, language: str, chinese: Mapping[str, str] = ZH) -> str:
     """Return a phrase in a language; one without a translation stays English."""
     if language == "en":
         return phrase.english()
-    values = [say(value, language) if isinstance(value, Phrase) else value for value in phrase.values]
-    template = phrase.zh or ZH.get(phrase.template, phrase.template.replace("; ", "；"))
+    values = [say(value, language, chinese) if isinstance(value, Phrase) else value for value in phrase.values]
+    template = phrase.zh or chinese.get(phrase.template, phrase.template.replace("; ", "；"))
     return template.format(*values) if values else template

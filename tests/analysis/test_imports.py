@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-PACKAGES = ("bench.analysis", "bench.tables", "bench.figures", "bench.audit")
+PACKAGES = ("bench.analysis", "bench.tables", "bench.figures", "bench.audit", "bench.report")
 MODULES = ("bench.speed.report",)
 WALK = """
 import importlib, pkgutil, sys

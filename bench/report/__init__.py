@@ -1,0 +1,1 @@
+"""Reports that people open: one page of HTML that needs nothing else (`python -m bench.report html`)."""

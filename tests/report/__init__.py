@@ -1,0 +1,1 @@
+"""The report page: its data, its figures, its behaviour in a browser."""
