@@ -81,8 +81,9 @@ def time_lines(runs: Sequence[PlannedRun], estimate: Estimate) -> list[str]:
     if not runs:
         return []
     as_measured, unknown = suite_seconds(works, estimate.tasks, estimate.figures, estimate.workers)
-    when = estimate.figures.when(estimate.workers, tasks)
-    lines = [f"estimated time: {show_seconds(as_measured)}, at {speed_words(runs, estimate)} measured {when}"]
+    if len(unknown) == len(works):
+        return ["estimated time: unknown, since the speed of these runs has not been measured"]
+    lines = [f"estimated time: {show_seconds(as_measured)}{speed_words(runs, estimate)}"]
     if unknown:
         lines.append(f"without runs of unknown speed or length: {', '.join(unknown)}")
     load, cores = estimate.figures.load(estimate.workers, tasks), estimate.cores
@@ -96,13 +97,14 @@ def time_lines(runs: Sequence[PlannedRun], estimate: Estimate) -> list[str]:
 
 
 def speed_words(runs: Sequence[PlannedRun], estimate: Estimate) -> str:
-    """Return the range over the networks of the machine's measured GFLOP/s, summed over all workers."""
+    """Return the range over the networks of the measured GFLOP/s, summed over all workers, and when it was measured."""
     found = []
     for run in runs:
         macs, rate = estimate.works[run.name].macs, estimate.figures.rate(estimate.workers, estimate.tasks[run.name])
         if macs is not None and rate is not None:
             found.append(6 * macs * rate * estimate.workers / 10**9)
-    return f"{min(found):,.0f} to {max(found):,.0f} GFLOP/s" if found else "an unknown speed"
+    when = estimate.figures.when(estimate.workers, [estimate.tasks[run.name] for run in runs])
+    return f", at {min(found):,.0f} to {max(found):,.0f} GFLOP/s measured {when}" if found else ""
 
 
 def repeated_line(plan: Plan) -> list[str]:

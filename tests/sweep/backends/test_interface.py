@@ -130,7 +130,7 @@ def test_the_dry_run_says_what_a_backend_without_measurements_knows(
     assert run_command(main, ["-f", str(path), "--backend", "remote", "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert "workers: 2 (two machines)" in printed
-    assert "without runs of unknown speed or length: " in printed
+    assert "estimated time: unknown, since the speed of these runs has not been measured" in printed
     assert not Path(expand(path).suite.runs).exists()
 
 
