@@ -22,38 +22,53 @@ from torch import Tensor, nn, optim
 # Jordan et al., 2024: the quintic's slope at 0 is steep, so that few steps suffice; singular values end in 0.7 … 1.2.
 QUINTIC = (3.4445, -4.7750, 2.0315)
 EPSILON = 1e-7
+# So many steps on one Gram matrix in bfloat16 are as exact as steps on the whole matrix; 5 diverge.
+STEPS_AT_ONCE = 3
 
 
-def orthogonalise(matrices: Tensor, steps: int) -> Tensor:
-    """Return B×m×n matrices with all singular values moved to about 1 by Newton-Schulz steps, in their own dtype.
+def orthogonalise(matrices: Tensor, steps: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return B×m×n matrices with all singular values moved to about 1 by Newton-Schulz steps.
 
-    A step is X ← (a I + b A + c A²) X with A = X Xᵀ. The factors commute with A, so the steps are taken on the smaller
-    Gram matrix alone and X is multiplied once, by their product: two large products for any number of steps.
+    The products are in `dtype`, or in the matrices' own if that is wider. Several steps are taken on the smaller Gram
+    matrix alone, and X is multiplied once, by their product.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + EPSILON)
-    gram = x @ x.mT
-    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
-    a, b, c = QUINTIC
-    product = None
-    for _ in range(steps):
-        factor = a * identity + b * gram + c * (gram @ gram)
-        product = factor if product is None else factor @ product
-        gram = factor @ gram @ factor
-    x = x if product is None else product @ x
+    if dtype.itemsize < torch.float32.itemsize:
+        x = x.to(dtype)
+    at_once = steps if x.dtype.itemsize >= torch.float32.itemsize else STEPS_AT_ONCE
+    for taken in range(0, steps, at_once or 1):
+        x = newton_schulz(x @ x.mT, min(at_once, steps - taken)) @ x
+    x = x.to(matrices.dtype)
     return x.mT if tall else x
 
 
-def orthogonal_directions(moved: Sequence[Tensor], steps: int) -> list[Tensor]:
-    """Return filter banks and matrices orthogonalised, in their own shapes; those of one shape together, in float32."""
+def newton_schulz(gram: Tensor, steps: int) -> Tensor:
+    """Return the B×m×m matrices by which Newton-Schulz steps multiply matrices X with these Gram matrices A = X Xᵀ.
+
+    A step is X ← (a I + b A + c A²) X. Its factor commutes with A, which becomes the factor times A times the factor.
+    """
+    identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    a, b, c = QUINTIC
+    product = None
+    for step in range(steps):
+        factor = a * identity + b * gram + c * (gram @ gram)
+        product = factor if product is None else factor @ product
+        if step < steps - 1:
+            gram = factor @ gram @ factor
+    return identity if product is None else product
+
+
+def orthogonal_directions(moved: Sequence[Tensor], steps: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
+    """Return filter banks and matrices orthogonalised by products in `dtype`, in their shapes; equal ones together."""
     by_shape: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, direction in enumerate(moved):
         by_shape[(direction.shape[0], direction[0].numel())].append(place)
     result: list[Tensor] = list(moved)
     for (rows, columns), places in by_shape.items():
         stacked = torch.stack([moved[place].reshape(rows, columns).float() for place in places])
-        for place, update in zip(places, orthogonalise(stacked, steps), strict=True):
+        for place, update in zip(places, orthogonalise(stacked, steps, dtype), strict=True):
             result[place] = update.reshape(moved[place].shape).to(moved[place].dtype)
     return result
 
@@ -75,6 +90,7 @@ class Muon(optim.Optimizer):
         steps: of Newton-Schulz.
         rescale: whether each filter bank is rescaled to √(out channels) before its update.
         weight_decay: of Muon's parameters, decoupled (Loshchilov and Hutter, 2019).
+        dtype: of the products of Newton-Schulz, float32 or bfloat16; momentum and weights stay in their own.
 
     Raises ValueError where there is nothing for Muon to update, or a parameter of fewer dimensions.
     """
@@ -90,13 +106,14 @@ class Muon(optim.Optimizer):
         steps: int = 3,
         rescale: bool = True,
         weight_decay: float = 0.0,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """Make the groups."""
         if not matrices or any(parameter.ndim < 2 for parameter in matrices):
             raise ValueError("Muon needs convolution filters or hidden matrices; this network has none of them")
         own = {"params": list(matrices), "lr": lr, "momentum": momentum, "nesterov": nesterov, "steps": steps}
         own |= {"rescale": rescale, "weight_decay": weight_decay}
-        self.rest = rest
+        self.rest, self.dtype = rest, dtype
         super().__init__([own, *rest.param_groups], {})
         self._share()
 
@@ -131,7 +148,7 @@ class Muon(optim.Optimizer):
         torch._foreach_add_(buffers, gradients)
         nesterov = group["nesterov"]
         moved = torch._foreach_add(gradients, buffers, alpha=group["momentum"]) if nesterov else buffers
-        directions = orthogonal_directions(list(moved), group["steps"])
+        directions = orthogonal_directions(list(moved), group["steps"], self.dtype)
         if group["rescale"]:
             rescale_filters(parameters)
         if group["weight_decay"]:

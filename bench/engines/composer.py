@@ -41,7 +41,7 @@ from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
 from bench.engines.kernels import small_maps
 from bench.engines.machine import Machine, describe_machine, find_machine
-from bench.engines.optim import build_optimizer
+from bench.engines.optim import build_optimizer, product_dtype
 from bench.engines.precision import BF16, FP16, Decision, find_row, remarks
 from bench.engines.progress import run_length
 from bench.engines.results import make_result
@@ -129,7 +129,12 @@ def build_trainer(
         eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
         eval_interval=evaluation_times(str(spec.eval_interval)),
         max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
-        optimizers=build_optimizer(model, spec.optimizer, scaled=machine.precision == FP16),
+        optimizers=build_optimizer(
+            model,
+            spec.optimizer,
+            scaled=machine.precision == FP16,
+            dtype=product_dtype(machine.device, machine.precision),
+        ),
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
         algorithms=[*choose_algorithms(spec, image, machine, report), *allow_unused(model.module, image, report)],

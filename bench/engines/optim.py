@@ -7,6 +7,7 @@ import torch
 from torch import nn, optim
 
 from algorithms.muon import Muon, hidden_matrices
+from bench.engines.precision import dtype_of
 from bench.spec import AdamWSection, Decay, MuonSection, OptimizerSection, SGDSection
 
 
@@ -33,11 +34,17 @@ def parameter_groups(
 
 
 def build_optimizer(
-    model: nn.Module, section: OptimizerSection, *, fused: bool = True, scaled: bool = False
+    model: nn.Module,
+    section: OptimizerSection,
+    *,
+    fused: bool = True,
+    scaled: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> optim.Optimizer:
     """Return the optimizer that the section declares; `fused` updates all parameters in one kernel.
 
-    `scaled`: a gradient scaler will step it, and skip the steps whose gradients overflow.
+    `scaled`: a gradient scaler will step it, and skip the steps whose gradients overflow. `dtype` is that of Muon's
+    products (`product_dtype`).
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not isinstance(section, MuonSection):
@@ -48,7 +55,15 @@ def build_optimizer(
     matrices = hidden_matrices(model)
     chosen = {id(p) for p in matrices}
     rest = build_plain(model, [p for p in parameters if id(p) not in chosen], section.rest, fused=fused)
-    return Muon(matrices, rest, **section.model_dump(exclude={"name", "rest"}))
+    return Muon(matrices, rest, **section.model_dump(exclude={"name", "rest"}), dtype=dtype)
+
+
+def product_dtype(device: str, precision: str) -> torch.dtype:
+    """Return the type of an optimizer's matrix products on a device ("cpu" or "gpu") in a precision.
+
+    Muon's authors take them in bfloat16 everywhere; here runs on GPUs stay as they are.
+    """
+    return dtype_of(precision) if device == "cpu" else torch.float32
 
 
 def build_plain(

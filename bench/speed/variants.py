@@ -14,7 +14,7 @@ from bench.data.datasets import Dataset
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.kernels import small_maps
 from bench.engines.machine import find_machine
-from bench.engines.optim import build_optimizer
+from bench.engines.optim import build_optimizer, product_dtype
 from bench.engines.precision import BF16, autocast, dtype_of, find_row
 from bench.spec import RunSpec
 from bench.zoo.build import build_declared
@@ -74,8 +74,8 @@ def ceiling(
 ) -> Variant:
     """Return the lower bound of a step: forward, loss, backward and update on one batch already in memory.
 
-    With `plain`, torch's own modules compute every layer, not the kernels that a run chooses. Raises DoesNotCompile,
-    after printing why, for a network that should be compiled but cannot be.
+    With `plain`, torch's own modules compute every layer, and Muon in float32, not as a run chooses. Raises
+    DoesNotCompile, after printing why, for a network that should be compiled but cannot be.
     """
     channels_last = "channels_last" in spec.algorithms
     network = fresh_network(spec, dataset, device, channels_last=channels_last)
@@ -84,7 +84,8 @@ def ceiling(
     images = trial_batch(dataset.image, spec.batch_size, device, channels_last).normal_()
     if compiled and not compile_network(network, images, precision, print):
         raise DoesNotCompile(spec.model.name)
-    optimizer = build_optimizer(network, spec.optimizer)
+    dtype = torch.float32 if plain else product_dtype("cpu" if device.type == "cpu" else "gpu", precision)
+    optimizer = build_optimizer(network, spec.optimizer, dtype=dtype)
     labels = torch.arange(spec.batch_size, device=device) % len(dataset.classes)
 
     def step() -> None:

@@ -62,6 +62,21 @@ def test_float32_is_near_float64() -> None:
     assert (orthogonalise(matrix, 5).double() - double).abs().max() < 1e-3 * double.abs().max()
 
 
+@pytest.mark.parametrize("rank", [10, 64])
+@pytest.mark.parametrize("steps", [1, 3, 4, 5])
+def test_bfloat16_is_as_near_as_steps_in_bfloat16_on_the_whole(rank: int, steps: int) -> None:
+    """Of a matrix of full rank, and of one that momentum resembles more: a few directions and noise."""
+    generator = torch.Generator().manual_seed(5)
+    few = torch.randn(64, rank, generator=generator) @ torch.randn(rank, 576, generator=generator)
+    matrix = few + 0.3 * torch.randn(64, 576, generator=generator)
+    exact = newton_schulz(matrix.double(), steps)
+    ours = orthogonalise(matrix[None], steps, torch.bfloat16)[0]
+    theirs = newton_schulz(matrix.bfloat16(), steps)
+    assert ours.dtype == torch.float32
+    errors = [((found.double() - exact).norm() / exact.norm()).item() for found in (ours, theirs)]
+    assert errors[0] < 1.5 * errors[1] < 0.1
+
+
 def test_singular_values_come_near_to_one() -> None:
     matrix = torch.randn(1, 16, 144, generator=torch.Generator().manual_seed(2))
     values = torch.linalg.svdvals(orthogonalise(matrix, 5)[0])
