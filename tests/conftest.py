@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.datasets import prepare_dataset
+from bench.data.datasets import Dataset, load_dataset, prepare_dataset
 from bench.data.prepare import Sizes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -32,6 +32,28 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     prepare_dataset("shapes100", root / "shapes100", sizes=Sizes(train=640, test=211))
     return root
+
+
+@pytest.fixture
+def bench_data(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let runs find the small data set, and return its root."""
+    monkeypatch.setenv("BENCH_DATA", str(small_data))
+    return small_data
+
+
+@pytest.fixture(scope="session")
+def easy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a data root that holds a learnable data set of 64 training and 40 test images."""
+    from tests.engines.anew import write_easy  # imported here: most tests need no torch
+
+    root = tmp_path_factory.mktemp("data")
+    write_easy(root / "easy", train=64, test=40)
+    return root
+
+
+@pytest.fixture(scope="session")
+def easy(easy_root: Path) -> Dataset:
+    return load_dataset("easy", easy_root, "test")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,8 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -239,8 +241,8 @@ def write_fake_run(
 ) -> Path:
     """Write a generated run through the suite's own writer and return its directory.
 
-    `changes` replace keys of the spec, `fake` fields of the model's row above, `result` keys of the result; `effective`
-    is the precision that the declared one became.
+    `changes` replace keys of the spec, `fake` fields of the model's row above, `result` keys of the result, dotted
+    where they are in a section ("model.family"); `effective` is the precision that the declared one became.
     """
     spec, row = fake_spec(runs, name, seed, **changes), replace(FAKES[name], **(fake or {}))
     path = run_directory(spec)
@@ -252,7 +254,10 @@ def write_fake_run(
     if finished:
         made = fake_result(spec, row, rows, path.name)
         made["machine"]["precision"] = effective or made["machine"]["precision"]
-        writer.finish({**made, **(result or {})})
+        for key, value in (result or {}).items():
+            *sections, last = key.split(".")
+            reduce(getitem, sections, made)[last] = value
+        writer.finish(made)
     writer.release()
     return path
 

@@ -1,6 +1,5 @@
 """Records of a stranger: damaged ones are refused by name, and their texts steer neither terminal, page nor W&B."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,9 @@ NASTY = "<script>alert(1)</script> \\input{/etc/passwd} | *b* \x1b[31m \x9b2J \u
 @pytest.fixture
 def hostile(tmp_path: Path) -> Path:
     """Return a runs folder in which two runs tell NASTY wherever a record holds a text that a table shows."""
+    shown = ("model.name", "model.family", "machine.device_name", "data.name", "spec.model.name", "spec.optimizer.name")
     for seed in (0, 1):
-        path = write_fake_run(tmp_path, "resnet_20", seed)
-        result = json.loads((path / RESULT).read_text())
-        for part, key in (("model", "name"), ("model", "family"), ("machine", "device_name"), ("data", "name")):
-            result[part][key] = NASTY
-        result["spec"]["model"]["name"] = result["spec"]["optimizer"]["name"] = NASTY
-        (path / RESULT).write_text(json.dumps(result))
+        write_fake_run(tmp_path, "resnet_20", seed, result=dict.fromkeys(shown, NASTY))
     return tmp_path
 
 

@@ -42,12 +42,11 @@ def test_ci_runs_what_the_readme_makes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("composer")])
-def test_training_commands(command: str, small_data: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_commands(command: str, bench_data: Path, runs: Path) -> None:
     """The launcher itself is tested in test_train; here each command's run is declared, trained and recorded."""
     words = shlex.split(command)
     assert words[:2] == ["composer", "-n"]
     assert words[3] == "bench/train.py"
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     arguments = [*words[4:], "data.name=shapes100", *SMALL, f"runs={runs}"]
     assert run_command(train.main, arguments) == OK
 

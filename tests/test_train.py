@@ -162,12 +162,10 @@ BAD = [
 def test_bad_input_writes_nothing(
     override: str,
     words: str,
-    small_data: Path,
+    bench_data: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     runs = tmp_path / "runs"
     message = refused(capsys, *arguments(runs, override))
     assert message.startswith("error: ")
@@ -176,9 +174,8 @@ def test_bad_input_writes_nothing(
 
 
 def test_mixed_precision_is_refused_where_there_is_none(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     replace_cpu(monkeypatch, AVX2)
     message = refused(capsys, *arguments(tmp_path / "runs", "precision=amp", "device=cpu"))
     assert "key 'precision': 'amp': this machine has no fast mixed precision (CPU with AVX2)" in message
@@ -198,9 +195,8 @@ def test_a_world_that_does_not_divide_the_batch_is_refused(
 
 
 def test_a_second_process_on_the_same_run_is_refused(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     spec = load_spec(YAML, [*TINY, f"runs={tmp_path}"])
     holder = RunWriter(run_directory(spec))
     holder.claim(spec, {})

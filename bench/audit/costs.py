@@ -1,12 +1,9 @@
 """Checks of what can be counted: parameters, multiply-accumulates, their means, and whose design a model is."""
 
-from collections.abc import Sequence
-
 from bench.audit.claims import Claim, Subject
 from bench.audit.evidence import MILLION, Evidence
 from bench.audit.findings import CONFIRMED, CONTRADICTED, Assessment, Finding, Kind
 from bench.audit.wording import counted_noun, gap, listed, signed
-from bench.zoo.counting.golden import Golden
 from bench.zoo.models import MODELS
 
 # Counters differ in biases, norms and activations; the zoo's own two must agree within the same share.
@@ -52,24 +49,18 @@ def _macs_finding(claim: Claim, macs: float, whose: str) -> Finding:
 
 def check_mean_params(claim: Claim, evidence: Evidence) -> Assessment:
     """Check a technique's mean parameter count: the mean of the deck's own figures, then of the counted ones."""
-    own = mean_of_claims(claim, evidence, "params")
-    counted = _counted_members(claim, evidence)
-    if not counted:
+    own, mean = mean_of_claims(claim, evidence, "params"), _counted_mean(claim, evidence, "params")
+    if mean is None:
         return Assessment([own])
-    mean = sum(golden.params for golden in counted) / len(counted) / MILLION
     holds = claim.holds(mean, _input_rounding(claim, evidence, "params"))
-    text = f"{counted_noun(len(counted), 'member')}, mean {mean:,.3f} M{'' if holds else gap(claim, mean)}"
+    text = f"{_members(claim)}{mean:,.3f} M{'' if holds else gap(claim, mean)}"
     return Assessment([own, _finding("counted", holds, text, mean)])
 
 
 def check_mean_macs(claim: Claim, evidence: Evidence) -> Assessment:
     """Check a technique's mean of the column "FLOPs (M)": from the deck's own figures, then from the counted MACs."""
-    own = mean_of_claims(claim, evidence, "flops")
-    counted = _counted_members(claim, evidence)
-    if not counted:
-        return Assessment([own])
-    mean = sum(golden.macs for golden in counted) / len(counted) / MILLION
-    return Assessment([own, _macs_finding(claim, mean, f"{counted_noun(len(counted), 'member')}, mean ")])
+    own, mean = mean_of_claims(claim, evidence, "flops"), _counted_mean(claim, evidence, "macs")
+    return Assessment([own] if mean is None else [own, _macs_finding(claim, mean, _members(claim))])
 
 
 def check_own_design(claim: Claim, evidence: Evidence) -> Assessment:
@@ -106,10 +97,17 @@ def _input_rounding(claim: Claim, evidence: Evidence, metric: str) -> float:
     return sum(halves) / len(halves)
 
 
-def _counted_members(claim: Claim, evidence: Evidence) -> Sequence[Golden]:
-    """Return the counted figures of all members, or none if any member lacks them."""
+def _counted_mean(claim: Claim, evidence: Evidence, figure: str) -> float | None:
+    """Return the mean of a counted figure ("params", "macs") over the members in millions, None if one lacks it."""
     counted = [evidence.counted(Subject.parse(row)) for row in claim.members]
-    return [golden for golden in counted if golden] if all(counted) else []
+    if not counted or not all(counted):
+        return None
+    return sum(getattr(golden, figure) for golden in counted) / len(counted) / MILLION
+
+
+def _members(claim: Claim) -> str:
+    """Return the beginning of a finding on the members' mean."""
+    return f"{counted_noun(len(claim.members), 'member')}, mean "
 
 
 def _finding(kind: Kind, holds: bool, text: str, value: float | None) -> Finding:

@@ -109,27 +109,15 @@ def check_balance(folder: Path, arrays: Arrays) -> None:
             )
 
 
+def cifar(name: str, classes: int, mean: Constants, std: Constants) -> DatasetRow:
+    """Return the row of a data set of Krizhevsky's (2009) that torchvision downloads under a name."""
+    download = partial(torchvision_parts, name)
+    return DatasetRow((3, 32, 32), classes, mean, std, 50_000, 10_000, download=download, check=check_balance)
+
+
 DATASETS: dict[str, DatasetRow] = {
-    "cifar100": DatasetRow(
-        (3, 32, 32),
-        100,
-        (0.5071, 0.4867, 0.4408),
-        (0.2675, 0.2565, 0.2761),
-        50_000,
-        10_000,
-        download=partial(torchvision_parts, "CIFAR100"),
-        check=check_balance,
-    ),
-    "cifar10": DatasetRow(
-        (3, 32, 32),
-        10,
-        (0.4914, 0.4822, 0.4465),
-        (0.2470, 0.2435, 0.2616),
-        50_000,
-        10_000,
-        download=partial(torchvision_parts, "CIFAR10"),
-        check=check_balance,
-    ),
+    "cifar100": cifar("CIFAR100", 100, (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
+    "cifar10": cifar("CIFAR10", 10, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "shapes100": DatasetRow(
         (3, shapes100.SIDE, shapes100.SIDE),
         len(shapes100.CLASSES),

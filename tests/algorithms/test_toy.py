@@ -11,10 +11,9 @@ from torch import Tensor
 
 from algorithms.registry import ALGORITHMS, PLAIN, AlgorithmRow, Share
 from bench.config import load_spec
-from bench.data.datasets import Dataset, load_dataset
+from bench.data.datasets import Dataset
 from bench.records import read_runs
 from bench.util.errors import BadInput
-from tests.engines.anew import write_easy
 from tests.tables.building import build, rows_of
 from tests.training import train_here
 
@@ -56,26 +55,20 @@ ROW = AlgorithmRow(
 )
 
 
-@pytest.fixture
-def dataset(tmp_path: Path) -> Dataset:
-    write_easy(tmp_path / "data" / "easy", train=32, test=20)
-    return load_dataset("easy", tmp_path / "data", "test")
-
-
-def moved(dataset: Dataset, runs: Path, *words: str) -> float:
+def moved(easy: Dataset, runs: Path, *words: str) -> float:
     """Return by how much the mean of a filter moved at most in two steps of training."""
-    usual = ["base=recipes/plain_30ep.yaml", "data.name=easy", "batch_size=16", "max_duration=1ep", "threads=1"]
+    usual = ["base=recipes/plain_30ep.yaml", "data.name=easy", "batch_size=32", "max_duration=1ep", "threads=1"]
     usual += ["schedule.warmup=0ep", "wandb.enabled=false", "optimizer.weight_decay=0", "precision=fp32"]
     watch = Watch()
-    train_here(load_spec("yamls/resnet_20.yaml", [*usual, f"runs={runs}", *words]), dataset, [watch])
+    train_here(load_spec("yamls/resnet_20.yaml", [*usual, f"runs={runs}", *words]), easy, [watch])
     before, after = watch.means
     return float((after - before).abs().max())
 
 
-def test_an_algorithm_is_a_class_and_a_row(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_algorithm_is_a_class_and_a_row(easy: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ALGORITHMS, "centralize", ROW)
-    without = moved(dataset, tmp_path / "runs")
-    assert moved(dataset, tmp_path / "runs", "algorithms.centralize={}") < 1e-6 < 1e-3 < without
+    without = moved(easy, tmp_path / "runs")
+    assert moved(easy, tmp_path / "runs", "algorithms.centralize={}") < 1e-6 < 1e-3 < without
     specs: list[Any] = [record.spec["algorithms"] for record in read_runs(tmp_path / "runs")]
     assert {"centralize": {"share": 1.0}} in specs
     assert "+ centralize share=1.0" in rows_of(build(tmp_path / "runs", "algorithms"), "arm")

@@ -15,12 +15,12 @@ from bench.analysis.cells import Column
 from bench.analysis.metrics import METRICS, Metric
 from bench.analysis.sources import make_source
 from bench.analysis.wandb_source import read_online
-from bench.data.datasets import load_dataset
+from bench.data.datasets import Dataset
 from bench.evaluate.trained import load_trained, predict
 from bench.figures import style
 from bench.figures.registry import FIGURES
 from bench.records import RunRecord, read_runs
-from tests.engines.anew import run, write_easy
+from tests.engines.anew import run
 from tests.fake_runs import write_fake_run
 from tests.tables.building import build, rows_of
 from tests.training import read_wandb
@@ -39,23 +39,15 @@ TOY = Metric("reciprocal rank", "倒数排名", FUNCTION, digits=3, training=FUN
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunRecord]:
+def toy(easy: Dataset, easy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunRecord]:
     """Add the metric in its one place, and return a run of two epochs that has been trained with it."""
-    folder = tmp_path_factory.mktemp("toy")
-    write_easy(folder / "data" / "easy", train=64, test=40)
-    dataset = load_dataset("easy", folder / "data", "test")
-    words = [
-        "batch_size=16",
-        "max_duration=2ep",
-        "wandb.enabled=true",
-        "precision=fp32",
-        f"data.root={folder / 'data'}",
-    ]
+    runs = tmp_path_factory.mktemp("runs")
+    words = ["batch_size=16", "max_duration=2ep", "wandb.enabled=true", "precision=fp32", f"data.root={easy_root}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(METRICS, NAME, TOY)
         patch.setenv("WANDB_MODE", "offline")
-        run(dataset, folder / "runs", *words)
-        (record,) = read_runs(folder / "runs")
+        run(easy, runs, *words)
+        (record,) = read_runs(runs)
         yield record
 
 

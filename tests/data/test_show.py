@@ -50,10 +50,7 @@ def test_sheet_is_an_image_with_the_originals_on_it(tmp_path: Path) -> None:
         assert (drawn[..., :3] == colour).all(-1).mean() > 0.15
 
 
-def test_command_writes_a_sheet(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
+def test_command_writes_a_sheet(bench_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.yaml").write_text(SPEC)
     arguments = ["-f", str(tmp_path / "run.yaml"), "--out", str(tmp_path / "sheet.png")]
     assert run_command(main, [*arguments, "--images", "2", "--epochs", "1", "augmentation.erasing=0"]) == 0

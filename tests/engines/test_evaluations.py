@@ -4,19 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.datasets import Dataset, load_dataset
+from bench.data.datasets import Dataset
 from bench.records import read_run
-from tests.engines.anew import evaluate_anew, run, write_easy
+from tests.engines.anew import evaluate_anew, run
 
 # 64 images in batches of 16: four steps an epoch.
 SMALL = ["batch_size=16", "max_duration=2ep"]
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    root = tmp_path_factory.mktemp("data")
-    write_easy(root / "easy", train=64, test=40)
-    return load_dataset("easy", root, "test")
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -36,9 +29,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     ],
     ids=" ".join,
 )
-def test_the_headline_is_that_of_the_final_weights(changes: list[str], dataset: Dataset, tmp_path: Path) -> None:
-    path = run(dataset, tmp_path, *SMALL, *changes)
-    record, anew = read_run(path), evaluate_anew(path, dataset)
+def test_the_headline_is_that_of_the_final_weights(changes: list[str], easy: Dataset, tmp_path: Path) -> None:
+    path = run(easy, tmp_path, *SMALL, *changes)
+    record, anew = read_run(path), evaluate_anew(path, easy)
     assert record.result is not None
     assert record.result["loss"] == pytest.approx(anew["loss"], rel=1e-4)
     assert record.result["top1"] == pytest.approx(anew["top1"])
@@ -46,10 +39,10 @@ def test_the_headline_is_that_of_the_final_weights(changes: list[str], dataset: 
     assert (last["eval_loss"], last["batch"]) == (record.result["loss"], record.result["training"]["steps"])
 
 
-def test_evaluations_stand_at_their_own_steps(dataset: Dataset, tmp_path: Path) -> None:
+def test_evaluations_stand_at_their_own_steps(easy: Dataset, tmp_path: Path) -> None:
     """Evaluating more often adds rows; each step's evaluation is the same, whenever else there was one."""
-    often = read_run(run(dataset, tmp_path / "often", *SMALL, "eval_interval=1ba")).epochs
-    seldom = read_run(run(dataset, tmp_path / "seldom", *SMALL, "eval_interval=3ba")).epochs
+    often = read_run(run(easy, tmp_path / "often", *SMALL, "eval_interval=1ba")).epochs
+    seldom = read_run(run(easy, tmp_path / "seldom", *SMALL, "eval_interval=3ba")).epochs
     assert [row["epoch"] for row in often] == [0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
     assert [row["batch"] for row in often] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [(row["batch"], row["epoch"]) for row in seldom] == [(3, 0.75), (4, 1), (6, 1.5), (8, 2)]
@@ -59,9 +52,9 @@ def test_evaluations_stand_at_their_own_steps(dataset: Dataset, tmp_path: Path) 
     assert all(row["eval_loss"] in (None, losses[row["batch"]]) for row in seldom)
 
 
-def test_a_row_holds_the_epochs_training_up_to_its_step(dataset: Dataset, tmp_path: Path) -> None:
-    often = read_run(run(dataset, tmp_path / "often", *SMALL, "eval_interval=1ba")).epochs
-    seldom = read_run(run(dataset, tmp_path / "seldom", *SMALL, "eval_interval=2ep")).epochs
+def test_a_row_holds_the_epochs_training_up_to_its_step(easy: Dataset, tmp_path: Path) -> None:
+    often = read_run(run(easy, tmp_path / "often", *SMALL, "eval_interval=1ba")).epochs
+    seldom = read_run(run(easy, tmp_path / "seldom", *SMALL, "eval_interval=2ep")).epochs
     keys = ("batch", "samples", "lr", "train_loss", "train_top1")
     ends = [{key: row[key] for key in keys} for row in often if row["batch"] in (4, 8)]
     assert ends == [{key: row[key] for key in keys} for row in seldom]

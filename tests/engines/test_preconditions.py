@@ -31,9 +31,8 @@ Machine = pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
-def logged_out(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def logged_out(bench_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give each test a home without a W&B login, and no other server than the one it names."""
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:1")

@@ -32,10 +32,9 @@ def test_every_engine_is_there(name: str) -> None:
 
 
 def test_an_engine_is_a_function_and_a_row(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(ENGINES, "toy", TOY)
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
     words = ["-f", "tests/small.yaml", "engine=toy", "batch_size=32", f"runs={tmp_path}", "wandb.enabled=false"]
     assert run_command(train.main, words) == 0
     (record,) = read_runs(tmp_path)

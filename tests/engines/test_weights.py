@@ -9,30 +9,23 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from bench.augmentation.augment import eval_batch
-from bench.data.datasets import Dataset, load_dataset
+from bench.data.datasets import Dataset
 from bench.records import WEIGHTS, read_run
 from bench.zoo.build import build_model
-from tests.engines.anew import CLASSES, evaluate_anew, run, write_easy
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    root = tmp_path_factory.mktemp("data")
-    write_easy(root / "easy", train=64, test=40)
-    return load_dataset("easy", root, "test")
+from tests.engines.anew import CLASSES, evaluate_anew, run
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("algorithm", [None, "ema={half_life: 2ba}", "swa={swa_start: 0.1dur}"])
-def test_the_file_gives_the_headline(algorithm: str | None, dataset: Dataset, tmp_path: Path) -> None:
+def test_the_file_gives_the_headline(algorithm: str | None, easy: Dataset, tmp_path: Path) -> None:
     changes = [f"algorithms.{algorithm}"] if algorithm else []
-    path = run(dataset, tmp_path, "batch_size=16", "max_duration=2ep", *changes)
+    path = run(easy, tmp_path, "batch_size=16", "max_duration=2ep", *changes)
     network = build_model(read_run(path).model, CLASSES)
     network.load_state_dict(load_file(path / WEIGHTS))
-    images = eval_batch(torch.from_numpy(np.array(dataset.evaluation.images)), mean=dataset.mean, std=dataset.std)
+    images = eval_batch(torch.from_numpy(np.array(easy.evaluation.images)), mean=easy.mean, std=easy.std)
     with torch.no_grad():
         logits = network.eval()(images)
-    right = (logits.argmax(dim=1) == torch.from_numpy(np.array(dataset.evaluation.labels))).float().mean()
-    assert 100 * float(right) == pytest.approx(evaluate_anew(path, dataset)["top1"])
+    right = (logits.argmax(dim=1) == torch.from_numpy(np.array(easy.evaluation.labels))).float().mean()
+    assert 100 * float(right) == pytest.approx(evaluate_anew(path, easy)["top1"])
     with safe_open(path / WEIGHTS, "pt") as file:
         assert file.metadata() == {"format": "pt", "model": "resnet_20", "stem": "", "options": "", "data": "easy"}

@@ -1,28 +1,16 @@
-"""A small learnable data set and finished runs on it."""
+"""Finished runs on the small learnable data set."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bench.data.datasets import Dataset, load_dataset
-from tests.engines.anew import run, write_easy
+from bench.data.datasets import Dataset
+from tests.engines.anew import run
 
 Train = Callable[..., Path]
 # 64 images in batches of 16: four steps an epoch; a checkpoint after each epoch.
 SMALL = ["batch_size=16", "max_duration=2ep", "checkpoint.keep=5"]
-
-
-@pytest.fixture(scope="session")
-def easy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    write_easy(root / "easy", train=64, test=40)
-    return root
-
-
-@pytest.fixture(scope="session")
-def easy(easy_root: Path) -> Dataset:
-    return load_dataset("easy", easy_root, "test")
 
 
 @pytest.fixture

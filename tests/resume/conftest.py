@@ -25,6 +25,13 @@ def dataset(root: Path) -> Dataset:
 
 
 @pytest.fixture
+def bench_data(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let runs find the tiny data set, and return its root."""
+    monkeypatch.setenv("BENCH_DATA", str(root))
+    return root
+
+
+@pytest.fixture
 def at(monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     """Return a dict of what is to happen once, right before the step of a number (from 0) is taken."""
     happens: At = {}

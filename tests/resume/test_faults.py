@@ -30,9 +30,8 @@ from tests.torture.compare import differences, final_state
 
 
 def test_a_loss_that_is_no_number_stops_the_run(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(root))
     overrides = ["optimizer.lr=1e18", "schedule.warmup=0ep", "precision=fp32", "checkpoint.interval=1ba"]
     words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path}", *overrides]
     assert run_command(train.main, words) == 1
@@ -99,17 +98,24 @@ def test_a_process_whose_weights_are_finite_stops_with_the_one_whose_are_not(
     assert not list((only_run(tmp_path).path / CHECKPOINTS).glob("*"))
 
 
+def goes_on_as_if_uninterrupted(words: list[str], folder: Path) -> bool:
+    """Tell whether the run below `parts`, where the last word puts it, ends as one that is trained without a stop."""
+    assert run_command(train.main, words) == 0
+    assert run_command(train.main, [*words[:-1], f"runs={folder / 'whole'}"]) == 0
+    parts, whole = (final_state(only_run(folder / name).path) for name in ("parts", "whole"))
+    return not differences(parts, whole)
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
 @pytest.mark.parametrize("file", ["epochs.jsonl", "ep000001-ba0000000004.pt"])
 def test_a_disk_that_fills_up_stops_the_run_and_spoils_nothing(
     code: int,
     file: str,
-    root: Path,
+    bench_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(root))
     words = ["-f", "tests/small.yaml", *SMALL, "checkpoint.interval=3ba", f"runs={tmp_path / 'parts'}"]
     words[-2] = "checkpoint.interval=1ep" if file.endswith("pt") else "checkpoint.interval=3ba"
     fsync = os.fsync
@@ -126,22 +132,18 @@ def test_a_disk_that_fills_up_stops_the_run_and_spoils_nothing(
     assert os.strerror(code) in message
     assert "Run the same command again to resume." in message
     assert "Traceback" not in message
-    assert run_command(train.main, words) == 0
-    assert run_command(train.main, [*words[:-1], f"runs={tmp_path / 'whole'}"]) == 0
-    parts, whole = (final_state(only_run(tmp_path / name).path) for name in ("parts", "whole"))
-    assert differences(parts, whole) == []
+    assert goes_on_as_if_uninterrupted(words, tmp_path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_before_the_first_step_leaves_a_run_that_goes_on(
     number: int,
     code: int,
-    root: Path,
+    bench_data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(root))
     words = ["-f", "tests/small.yaml", *SMALL, f"runs={tmp_path / 'parts'}"]
 
     def clock_and_signal(*times: float) -> Any:
@@ -154,10 +156,7 @@ def test_a_signal_before_the_first_step_leaves_a_run_that_goes_on(
         assert run_command(train.main, words) == code
     assert signal.getsignal(number) is before
     assert f"stopped by {signal.Signals(number).name}; saved " in capfd.readouterr().err
-    assert run_command(train.main, words) == 0
-    assert run_command(train.main, [*words[:-1], f"runs={tmp_path / 'whole'}"]) == 0
-    parts, whole = (final_state(only_run(tmp_path / name).path) for name in ("parts", "whole"))
-    assert differences(parts, whole) == []
+    assert goes_on_as_if_uninterrupted(words, tmp_path)
 
 
 def test_a_data_file_cut_short_is_named(

@@ -36,8 +36,7 @@ def test_layouts_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| resnet_20 | 2 × 1 | 200 [200 … 200] | 2.00× | 8.0 [8.0 … 8.0] |" in table
 
 
-def test_a_real_run_tells_its_speed(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
+def test_a_real_run_tells_its_speed(bench_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     result = run_once(["-f", "yamls/resnet_20.yaml", "batch_size=32", "max_duration=2ba", "data.name=shapes100"], 1)
     assert result["training"]["steps"] == 2

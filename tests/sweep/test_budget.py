@@ -232,8 +232,7 @@ def test_a_run_too_long_to_be_planned_step_by_step_is_refused() -> None:
     assert bought("budget=900 PFLOP") == 9 * 10**17 // (BATCH * GOLDEN["resnet_20"].macs)
 
 
-def test_sizes_come_from_the_files_or_from_what_is_known(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
+def test_sizes_come_from_the_files_or_from_what_is_known(bench_data: Path) -> None:
     there = data_sizes(load_spec(YAMLS / "quickstart.yaml"))
     assert (there.train, there.evaluation, there.image, there.classes) == (640, 211, (3, 32, 32), 100)
     held = data_sizes(load_spec(YAMLS / "quickstart.yaml", ["data.split=tuning"]))

@@ -16,10 +16,7 @@ BUDGET = 50 * 10**9
 
 
 @pytest.mark.slow
-def test_real_runs_are_packed_recorded_and_a_diverging_one_is_named(
-    small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BENCH_DATA", str(small_data))
+def test_real_runs_are_packed_recorded_and_a_diverging_one_is_named(bench_data: Path, tmp_path: Path) -> None:
     workers = min(2, len(usable_cores()))
     content = {
         "name": "real",

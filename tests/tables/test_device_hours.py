@@ -1,12 +1,10 @@
 """What a run is counted to have cost of a machine: its GPUs, or on a CPU its share of the cores."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.records import RESULT
 from tests.fake_runs import write_fake_run
 from tests.tables.building import build, rows_of
 
@@ -25,9 +23,7 @@ from tests.tables.building import build, rows_of
 def test_device_hours_count_a_cpu_run_by_its_share_of_the_machine(
     machine: dict[str, Any], share: float, tmp_path: Path
 ) -> None:
-    path = write_fake_run(tmp_path, "resnet_20", 0)
-    result = json.loads((path / RESULT).read_text())
-    (path / RESULT).write_text(json.dumps({**result, "machine": machine}))
+    write_fake_run(tmp_path, "resnet_20", 0, result={"machine": machine})
     cells = rows_of(build(tmp_path, "training_cost"))["resnet_20"].cells
     assert cells["train_h"].value is not None
     assert cells["checkpoint_share"].value == pytest.approx(100 * 3 / (3600 * cells["train_h"].value))

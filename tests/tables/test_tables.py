@@ -147,10 +147,7 @@ def test_a_seed_run_twice_counts_once(tmp_path: Path) -> None:
 
 def test_another_network_under_the_same_recipe_is_another_row(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "hornet_tiny", 0)
-    path = write_fake_run(tmp_path, "hornet_tiny", 1)
-    result = json.loads((path / RESULT).read_text())
-    result["model"]["fingerprint"] = "changed"
-    (path / RESULT).write_text(json.dumps(result))
+    write_fake_run(tmp_path, "hornet_tiny", 1, result={"model.fingerprint": "changed"})
     run_groups, _ = group_runs(read_runs(tmp_path))
     assert [len(run_group.runs) for run_group in run_groups] == [1, 1]
 
@@ -165,10 +162,7 @@ def test_runs_limited_by_time_are_grouped_by_their_duration(tmp_path: Path) -> N
 
 def test_times_of_several_machines_are_not_averaged(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "resnet_20", 0)
-    path = write_fake_run(tmp_path, "resnet_20", 1)
-    result = json.loads((path / RESULT).read_text())
-    result["machine"]["device_name"] = "Another GPU"
-    (path / RESULT).write_text(json.dumps(result))
+    write_fake_run(tmp_path, "resnet_20", 1, result={"machine.device_name": "Another GPU"})
     cells = rows_of(build(tmp_path, "comparison"))["resnet_20"].cells
     assert cells["top1"].n == 2
     assert cells["train_h"].value is None
