@@ -141,8 +141,8 @@ def resolve_duration(asked: Asked, spec: RunSpec) -> Duration:
     batches = most_steps(cost, Fraction(number) * FLOP_UNITS[unit])
     if batches < 1:
         raise BadInput(
-            f"{asked.source}: key 'budget': '{asked.text}' is less than one batch of {spec.batch_size} costs "
-            f"{spec.model.name} ({cost(1) / 10**12:.3g} TFLOP)"
+            f"{asked.source}: key 'budget': '{asked.text}' pays for less than one batch of {spec.batch_size} "
+            f"images with {spec.model.name} ({cost(1) / 10**12:.3g} TFLOP)"
         )
     return Duration(Decimal(batches), "ba")
 

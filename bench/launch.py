@@ -32,7 +32,7 @@ SECONDS_TO_DIE = 10.0
 SCRIPT = Path(__file__).with_name("train.py")
 # The launcher's options that `bench train` passes on: flags, type, help.
 OPTIONS: list[tuple[tuple[str, ...], type, str]] = [
-    (("-n", "--nproc"), int, "processes on this machine (default: one a GPU, else one)"),
+    (("-n", "--nproc"), int, "processes on this machine (default: one per GPU, else one)"),
     (("--world_size",), int, "processes on all machines"),
     (("--node_rank",), int, "number of this machine, from 0"),
     (("--master_addr",), str, "address of machine 0"),

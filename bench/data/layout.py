@@ -1,6 +1,6 @@
 """The layout of a prepared data set, and the only code that reads its files.
 
-`<folder>/{train,test}_{images,labels}.npy` (uint8 N×H×W×3 RGB; integer labels) and `classes.txt` (one name a line).
+`<folder>/{train,test}_{images,labels}.npy` (uint8 N×H×W×3 RGB; integer labels) and `classes.txt` (one name per line).
 Every file is checked as it is opened: images by header and file size alone, so a check costs the same for any size;
 labels in full.
 """
@@ -115,17 +115,17 @@ def read_classes(path: Path) -> tuple[str, ...]:
     try:
         names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
-        raise BadInput(f"{path} is missing; it holds the name of one class a line, in order") from None
+        raise BadInput(f"{path} is missing; it must hold one class name per line, in order") from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not UTF-8 text") from None
     if not any(names):
-        raise BadInput(f"{path} is empty; it holds the name of one class a line")
+        raise BadInput(f"{path} is empty; it must hold one class name per line")
     first = {name: number for number, name in reversed(list(enumerate(names, 1)))}
     for number, name in enumerate(names, 1):
         if not name:
-            raise BadInput(f"{path}, line {number} is empty; allowed is the name of one class a line")
+            raise BadInput(f"{path}, line {number} is empty; each line must hold one class name")
         if first[name] != number:
             raise BadInput(f"{path}, line {number}: '{name}' is already on line {first[name]}; names must differ")
     return tuple(names)

@@ -13,12 +13,12 @@ from bench.util.errors import BadInput, unknown
 SUMMARY = f"""Prepare, check or show a data set.
 
   python -m bench.data NAME          make it under the root, unless it is there: {", ".join(sorted(DATASETS))}
-  python -m bench.data check NAME    say what is there: sizes, classes, mean and standard deviation, images a class
+  python -m bench.data check NAME    say what is there: sizes, classes, mean and standard deviation, images per class
   python -m bench.data show ...      draw images (see show --help)
 
 The root is --root, else the environment variable {ROOT_VARIABLE}, else ./data. Data of your own: a folder under
 the root with {{train,test}}_images.npy (uint8 N×H×W×3), {{train,test}}_labels.npy (integers) and classes.txt (one name
-a line)."""
+per line)."""
 
 
 def drawn() -> str:

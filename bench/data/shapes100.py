@@ -52,7 +52,7 @@ class Draws:
         """Return the next `count` columns (n×count), uniform from 0 to below 1."""
         start, self._next = self._next, self._next + count
         if self._next > self._table.shape[1]:
-            raise IndexError(f"more than {self._table.shape[1]} draws an image")
+            raise IndexError(f"more than {self._table.shape[1]} draws per image")
         return self._table[:, start : self._next]
 
     def between(self, low: float, high: float) -> Plane:

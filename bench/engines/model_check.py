@@ -59,7 +59,7 @@ def check_smaller(spec: RunSpec, model: "nn.Module", image: Image) -> None:
             keys += ["augmentation.sizes"] if spec.augmentation.sizes else []
             raise BadInput(
                 f"key '{' and '.join(keys)}': the run trains on images of {size_text((image[0], *size))} too, which "
-                f"model '{spec.model.name}', built for {size_text(image)}, does not take: {said}"
+                f"model '{spec.model.name}', built for {size_text(image)}, does not accept: {said}"
             )
 
 

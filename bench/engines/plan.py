@@ -29,7 +29,7 @@ def print_machine(spec: RunSpec, decision: Decision) -> None:
 def length_words(length: RunLength) -> str:
     """Return how long a run lasts."""
     if length.steps is None:
-        return f"{length.seconds:,} seconds of training, {length.batch_size:,} images a step"
+        return f"{length.seconds:,} seconds of training, {length.batch_size:,} images per step"
     return f"{length.steps:,} steps x {length.batch_size:,} images ({length.steps / length.epoch_steps:.3g} epochs)"
 
 

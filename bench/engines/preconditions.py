@@ -119,6 +119,6 @@ def check_averaging(spec: RunSpec, epoch_batches: int) -> None:
         if last == 0 or last < batches:
             begin, interval = AVERAGES[name]
             raise BadInput(
-                f"key 'algorithms.{name}': the run's {steps} steps ({epoch_batches} an epoch) end before weights are "
+                f"key 'algorithms.{name}': the run's {steps} steps ({epoch_batches} per epoch) end before weights are "
                 f"averaged; use an earlier {begin} than {start}, or count {interval} ({every}) in batches (ba)"
             )

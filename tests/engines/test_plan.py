@@ -22,7 +22,7 @@ SIZES = Sizes(50_000, 10_000, (3, 32, 32), 100)
     [
         (["max_duration=3ep"], ["resnet_20 on shapes100, seed 0: 1,170 steps x 128 images (3 epochs)", "every 1ep"]),
         (["max_duration=40ba", "eval_interval=20ba"], ["40 steps x 128 images (0.103 epochs)", "every 20ba"]),
-        (["max_duration=600sec"], ["600 seconds of training, 128 images a step"]),
+        (["max_duration=600sec"], ["600 seconds of training, 128 images per step"]),
         (["seed=7", "data.split=tuning"], ["on shapes100 (split tuning), seed 7"]),
     ],
 )
