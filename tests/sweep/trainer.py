@@ -70,7 +70,7 @@ def train(run: Path, spec: dict, behaviour: str) -> None:
         wait_until_released(run)
     for epoch in range(first, EPOCHS):
         time.sleep(SECONDS * (25 if behaviour == "slow" else 1))
-        if asked and behaviour != "stubborn":
+        if asked:
             saved.parent.mkdir(exist_ok=True)
             saved.write_text(str(epoch))
             print("stopped by SIGTERM; saved a checkpoint", flush=True)
