@@ -9,18 +9,8 @@ from bench.analysis.run_groups import RunGroup
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MIXED, RANKS, block_items, rank_cell, ranks
+from bench.zoo.models import MODELS
 
-# Ablation arms of other models: they would count their parent's technique several times over.
-VARIANTS = frozenset(
-    {
-        "resnet20_no_eca",
-        "eca_resnet20_pos1",
-        "eca_resnet20_pos3",
-        "improved_resnet20_convnext_no_droppath",
-        "improved_resnet20_convnext_std_conv",
-        "improved_resnet20_convnext_no_inverted",
-    }
-)
 COSTS = ("params_m", "macs_m", "train_h")
 COLUMNS = (
     *m.find("rank"),
@@ -41,7 +31,8 @@ RECIPES = Phrase("The recipes of a technique's models may differ in what the com
 
 def represents(run_group: RunGroup) -> bool:
     """Tell whether a run group stands for its technique: a model of the zoo as the zoo defines it."""
-    return run_group.model not in VARIANTS and run_group.label == run_group.model
+    row = MODELS.get(run_group.model)
+    return run_group.label == run_group.model and not (row is not None and row.arm)
 
 
 def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:

@@ -31,8 +31,9 @@ class Model:
     """One row of the zoo: all that is known of a model before it is built.
 
     `variant_of` names the network, published or of the zoo, that the row changes in a way that no paper has, and `note`
-    says how; `stated` are the figures that counting must meet; `still` is a pattern of the parameters that never have
-    a gradient other than zero, with the reason in the note.
+    says how; an `arm` is there for an ablation alone, and left out where the models of a technique are averaged;
+    `stated` are the figures that counting must meet; `still` is a pattern of the parameters that never have a gradient
+    other than zero, with the reason in the note.
     """
 
     builder: str | Callable[..., Any]
@@ -42,6 +43,7 @@ class Model:
     options: Mapping[str, Any] = field(default_factory=lambda: NO_OPTIONS)
     deck: bool = True
     own_design: bool = False
+    arm: bool = False
     note: str = ""
     variant_of: str = ""
     stated: Stated = UNSTATED
@@ -94,7 +96,9 @@ MODELS: dict[str, Model] = {
     "resnet_20": _resnet(3, stated=Stated(278_324, 40.82)),
     "resnet_32": _resnet(5, stated=Stated(472_756, 69.13)),
     "resnet_56": _resnet(9, stated=Stated(861_620, 125.75)),
-    "resnet20_no_eca": _resnet(3, note="alias of resnet_20 in the deck's ablations", stated=Stated(278_324, 40.82)),
+    "resnet20_no_eca": _resnet(
+        3, arm=True, note="alias of resnet_20 in the deck's ablations", stated=Stated(278_324, 40.82)
+    ),
     "eca_resnet_20": _eca(3, 3, stated=Stated(278_351, 40.82)),
     "eca_resnet_32": _eca(5, 5, stated=Stated(472_831, 69.13)),
     "ecanet20_adaptive": _eca(
@@ -104,23 +108,32 @@ MODELS: dict[str, Model] = {
     "ecanet20_fixed_k5": _eca(3, 5, stated=Stated(278_369, 40.82)),
     "ecanet20_fixed_k7": _eca(3, 7, stated=Stated(278_387, 40.82)),
     "ecanet20_fixed_k9": _eca(3, 9, stated=Stated(278_405, 40.82)),
-    "eca_resnet20_pos1": _eca(3, 3, position=1, stated=Stated(278_351, 40.82)),
-    "eca_resnet20_pos3": _eca(3, 3, position=3, stated=Stated(278_351, 40.82)),
+    "eca_resnet20_pos1": _eca(3, 3, position=1, arm=True, stated=Stated(278_351, 40.82)),
+    "eca_resnet20_pos3": _eca(3, 3, position=3, arm=True, stated=Stated(278_351, 40.82)),
     "ghost_resnet_20": _ghost(3, stated=Stated(149_060, 21.54)),
     "ghost_resnet_32": _ghost(5, stated=Stated(249_636, 36.21)),
     "ghostnet_100": _timm("ghostnet_100", "ghostnet", "lightweight", GHOST, stated=Stated(4_029_608, 5.65)),
     "improved_resnet20_convnext": _improved(stated=Stated(174_868, 34.19)),
     "improved_resnet20_convnext_no_droppath": _improved(
-        {"drop_path": 0.0}, note="DropPath 0", variant_of="improved_resnet20_convnext", stated=Stated(174_868, 34.19)
+        {"drop_path": 0.0},
+        arm=True,
+        note="DropPath 0",
+        variant_of="improved_resnet20_convnext",
+        stated=Stated(174_868, 34.19),
     ),
     "improved_resnet20_convnext_std_conv": _improved(
         {"depthwise": False},
+        arm=True,
         note="dense 3×3 on the expanded channels",
         variant_of="improved_resnet20_convnext",
         stated=Stated(1_887_892, 301.65),
     ),
     "improved_resnet20_convnext_no_inverted": _improved(
-        {"inverted": False}, note="no expansion", variant_of="improved_resnet20_convnext", stated=Stated(38_644, 6.72)
+        {"inverted": False},
+        arm=True,
+        note="no expansion",
+        variant_of="improved_resnet20_convnext",
+        stated=Stated(38_644, 6.72),
     ),
     "convnext_tiny": _timm(
         "convnext_tiny", "convnext", "modern_convolution", CONVNEXT, stated=Stated(27_897_028, 90.99)
