@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.analysis.identity import recorded_identity, schema_defaults
 from bench.analysis.recipe import number_text
-from bench.config import YAMLS, Reader, load_spec, read_layers, read_yaml, spec_from_layers
+from bench.config import YAMLS, Reader, as_bases, find_base, load_spec, read_layers, read_yaml, spec_from_layers
 from bench.records import RunRecord
 from bench.spec import recipe_identity
 from bench.util.errors import BadInput, first_line
@@ -90,9 +90,13 @@ class Recipes:
         differs = sorted(key for key in {*declared, *recorded} if declared.get(key) != recorded.get(key))
         return f"this version declares another {', '.join(differs)}" if differs else ""
 
-    def text(self, recipe: str) -> str:
-        """Return a YAML file of the folder as it stands."""
-        return (self.folder / recipe).read_text(encoding="utf-8")
+    def texts(self, name: str) -> dict[str, str]:
+        """Return a YAML file of the folder as it stands, and after it the files that it is based on."""
+        path = self.folder / name
+        found = {f"yamls/{name}": path.read_text(encoding="utf-8")}
+        for base in as_bases(read_yaml(path).get("base", []), "base", path):
+            found |= self.texts(str(find_base(base, path).relative_to(self.folder)))
+        return found
 
 
 def declared_identity(folder: Path, read: Reader, file: str, recipe: str | None) -> dict[str, Any]:

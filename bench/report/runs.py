@@ -69,7 +69,7 @@ def runs_data(contents: Contents) -> dict[str, Any]:
         "recipes": [
             {
                 "file": file,
-                "text": recipes.text(file.removeprefix("yamls/")),
+                "texts": recipes.texts(file.removeprefix("yamls/")),
                 "groups": [{"number": g["number"], "name": g["name"]} for g in groups if g["recipe"]["file"] == file],
             }
             for file in files

@@ -26,7 +26,8 @@ UI = {
     "Compare": "比较",
     "Figures": "图",
     "Runs": "运行",
-    "Claims": "演示文稿的论断",
+    "Claims": "论断",
+    "The deck's claims, checked": "演示文稿的论断及其核对",
     "Recipes": "训练方案",
     "How to cite": "如何引用",
     "Colours": "配色",
@@ -123,7 +124,6 @@ UI = {
     "at commit {}": "提交 {}",
     "Environment {}": "环境 {}",
     "No environment was recorded.": "未记录环境。",
-    "Epochs": "轮次",
     "No epochs were recorded.": "未记录轮次。",
     "Environments": "环境",
     "best epoch (a diagnostic)": "最佳轮次 (仅供诊断)",
@@ -143,8 +143,8 @@ UI = {
     "contradicted": "不成立",
     "within noise": "在噪声内",
     "not testable yet": "尚无法检验",
-    "The recipe files that the rows come nearest to, as they stand in the suite.": (
-        "各行最接近的方案文件，按其在套件中的原文。"
+    "The recipe files that the rows come nearest to, as they stand in the suite, with the files that they are based on.": (
+        "各行最接近的方案文件及其所基于的文件，按其在套件中的原文。"
     ),
     "Used by": "使用者",
     "Cite the version and the command with any number, and the paper of each network and method (reports/zoo.md).": (
