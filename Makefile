@@ -38,6 +38,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.figures accuracy_comparison efficiency_analysis $(FIRST)
 	$(BIN)/python -m bench.tables algorithms training_cost $(FAST)
 	$(BIN)/python -m bench.speed report --out reports/speed.md
+	$(BIN)/python -m bench.report html --runs reports/runs --out reports/index.html
 
 test: $(VENV)/.synced  ## run every test, two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder

@@ -143,7 +143,7 @@ UI = {
     "contradicted": "不成立",
     "within noise": "在噪声内",
     "not testable yet": "尚无法检验",
-    "The recipe files that the rows come nearest to, as they stand in the suite, with the files that they are based on.": (
+    "The recipe files that the rows come nearest to and the files that those are based on, as they stand.": (
         "各行最接近的方案文件及其所基于的文件，按其在套件中的原文。"
     ),
     "Used by": "使用者",
