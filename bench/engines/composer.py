@@ -18,6 +18,7 @@ from composer.callbacks import LRMonitor, MemoryMonitor
 from composer.core import Algorithm, Callback, DataSpec, Evaluator, Event, Precision, State
 from composer.utils import create_interval_scheduler, dist, reproducibility
 
+from algorithms.channels_last_gradients import ChannelsLastGradients
 from algorithms.cpu_autocast import CPUAutocast
 from algorithms.registry import ALGORITHMS, build_algorithms
 from bench.data.datasets import Dataset
@@ -39,7 +40,7 @@ from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.dispatch import dispatch_lean
 from bench.engines.identity import choose_precision, identify
-from bench.engines.kernels import small_maps
+from bench.engines.kernels import chooses_kernels, small_maps
 from bench.engines.machine import Machine, describe_machine, find_machine
 from bench.engines.optim import build_optimizer, product_dtype
 from bench.engines.precision import BF16, FP16, Decision, find_row, remarks
@@ -65,7 +66,9 @@ def composer_precision(machine: Machine) -> Precision:
 
 def choose_algorithms(spec: RunSpec, image: Image, machine: Machine, report: Callable[[str], None]) -> list[Algorithm]:
     """Return the spec's algorithms, and those that make the most of a CPU: its kernels, and autocast around forward."""
-    chosen = [*build_algorithms(spec.algorithms), *small_maps(spec, image, machine, report)]
+    chosen = list(build_algorithms(spec.algorithms))
+    if chooses_kernels(spec, machine):
+        chosen += [small_maps(spec, image, machine, report), ChannelsLastGradients()]
     in_bf16 = machine.device == "cpu" and machine.precision == BF16
     return [*chosen, CPUAutocast(find_row("cpu").name)] if in_bf16 else chosen
 

@@ -1,4 +1,4 @@
-"""Which convolutions a run computes by matrix products on this CPU: measured once on a kind of machine, and remembered.
+"""Which convolutions a run computes by matrix products on a CPU: measured once on a kind of machine, and remembered.
 
 The file that remembers is `efficient-training-bench/small_maps.json` in the user's cache folder. Deleting it is safe:
 what is missing is measured again, and a run that has begun goes on by its checkpoint.
@@ -30,17 +30,16 @@ LARGEST_BATCH = 256
 Passes = dict[str, list[str]]
 
 
-def small_maps(spec: RunSpec, image: Image, machine: Machine, report: Callable[[str], None]) -> list[SmallMaps]:
-    """Return the algorithm that computes convolutions by products, for data of `image`'s shape, in a list.
+def chooses_kernels(spec: RunSpec, machine: Machine) -> bool:
+    """Tell whether a run chooses its kernels: on a CPU, with channels-last maps, unless its network is compiled."""
+    return machine.device == "cpu" and "channels_last" in spec.algorithms and not spec.compile
 
-    Empty on a GPU, for maps that are not channels-last, and for a network that is to be compiled. What has to be
-    measured is reported.
-    """
-    if machine.device != "cpu" or "channels_last" not in spec.algorithms or spec.compile:
-        return []
+
+def small_maps(spec: RunSpec, image: Image, machine: Machine, report: Callable[[str], None]) -> SmallMaps:
+    """Return the algorithm that computes convolutions by products; what has to be measured for it is reported."""
     sizes = trained_sizes(spec.augmentation.sizes, spec.algorithms, image)
     shapes = [(image[0], height, width) for height, width in sorted({*sizes, image[1:]})]
-    return [SmallMaps(shapes, partial(choose_passes, report, samples_of(spec, machine), machine.precision))]
+    return SmallMaps(shapes, partial(choose_passes, report, samples_of(spec, machine), machine.precision))
 
 
 def samples_of(spec: RunSpec, machine: Machine) -> int:

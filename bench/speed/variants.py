@@ -7,12 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from algorithms.channels_last_gradients import keep_gradients_channels_last
 from algorithms.convolution_products import use_products
 from algorithms.cpu_autocast import keep_float32, slow_kinds
 from algorithms.small_maps import find_cases
 from bench.data.datasets import Dataset
 from bench.engines.compiling import compile_network, trial_batch
-from bench.engines.kernels import small_maps
+from bench.engines.kernels import chooses_kernels, small_maps
 from bench.engines.machine import find_machine
 from bench.engines.optim import build_optimizer, product_dtype
 from bench.engines.precision import BF16, autocast, dtype_of, find_row
@@ -62,9 +63,11 @@ def fresh_network(spec: RunSpec, dataset: Dataset, device: torch.device, *, chan
 def use_kernels(network: nn.Module, spec: RunSpec, dataset: Dataset, precision: str) -> None:
     """Let a network compute with the kernels that a run of the spec on one process of this CPU computes with."""
     machine = find_machine(spec, precision)
-    for algorithm in small_maps(spec, dataset.image, machine, print):
+    if chooses_kernels(spec, machine):
+        algorithm = small_maps(spec, dataset.image, machine, print)
         cases = find_cases(network, [torch.zeros(2, *shape) for shape in algorithm.images])
         use_products(network, algorithm.choose(cases))
+        keep_gradients_channels_last(network)
     if machine.device == "cpu" and precision == BF16:
         keep_float32(network, slow_kinds(find_row("cpu").name))
 
