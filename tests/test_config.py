@@ -8,6 +8,7 @@ import pytest
 from bench.config import YAMLS, load_spec
 from bench.spec import NOT_IDENTITY, recipe_hash, run_name
 from bench.util.errors import BadInput
+from tests.refusals import refused
 
 RESNET = YAMLS / "resnet_20.yaml"
 FILES = sorted(p for p in YAMLS.glob("*.yaml"))
@@ -128,10 +129,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("override", "words"), REFUSED, ids=[override for override, _ in REFUSED])
 def test_refusals_name_key_value_and_what_is_allowed(override: str, words: list[str]) -> None:
-    with pytest.raises(BadInput) as error:
+    with refused(words):
         load_spec(RESNET, [override])
-    for word in words:
-        assert word in str(error.value)
 
 
 BROKEN = {

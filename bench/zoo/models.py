@@ -82,6 +82,11 @@ def _improved(options: Mapping[str, Any] = NO_OPTIONS, **row: Any) -> Model:
     return Model(f"improved:{name}", name, "modern_convolution", DECK, options, own_design=True, **row)
 
 
+def _improved_arm(options: Mapping[str, Any], note: str, stated: Stated) -> Model:
+    """Return the row of an arm of the ablation of `improved_resnet20_convnext`."""
+    return _improved(options, arm=True, note=note, variant_of="improved_resnet20_convnext", stated=stated)
+
+
 def _coatnet(builder: str, options: Mapping[str, Any] = NO_OPTIONS, **row: Any) -> Model:
     """Return the row of a CoAtNet variant of the deck."""
     return Model(f"coatnet:{builder}", "coatnet", "hybrid_and_advanced", COATNET, options, **row)
@@ -114,27 +119,11 @@ MODELS: dict[str, Model] = {
     "ghost_resnet_32": _ghost(5, stated=Stated(249_636, 36.21)),
     "ghostnet_100": _timm("ghostnet_100", "ghostnet", "lightweight", GHOST, stated=Stated(4_029_608, 5.65)),
     "improved_resnet20_convnext": _improved(stated=Stated(174_868, 34.19)),
-    "improved_resnet20_convnext_no_droppath": _improved(
-        {"drop_path": 0.0},
-        arm=True,
-        note="DropPath 0",
-        variant_of="improved_resnet20_convnext",
-        stated=Stated(174_868, 34.19),
+    "improved_resnet20_convnext_no_droppath": _improved_arm({"drop_path": 0.0}, "DropPath 0", Stated(174_868, 34.19)),
+    "improved_resnet20_convnext_std_conv": _improved_arm(
+        {"depthwise": False}, "dense 3×3 on the expanded channels", Stated(1_887_892, 301.65)
     ),
-    "improved_resnet20_convnext_std_conv": _improved(
-        {"depthwise": False},
-        arm=True,
-        note="dense 3×3 on the expanded channels",
-        variant_of="improved_resnet20_convnext",
-        stated=Stated(1_887_892, 301.65),
-    ),
-    "improved_resnet20_convnext_no_inverted": _improved(
-        {"inverted": False},
-        arm=True,
-        note="no expansion",
-        variant_of="improved_resnet20_convnext",
-        stated=Stated(38_644, 6.72),
-    ),
+    "improved_resnet20_convnext_no_inverted": _improved_arm({"inverted": False}, "no expansion", Stated(38_644, 6.72)),
     "convnext_tiny": _timm(
         "convnext_tiny", "convnext", "modern_convolution", CONVNEXT, stated=Stated(27_897_028, 90.99)
     ),

@@ -16,6 +16,7 @@ from bench.util.duration import Duration
 from bench.util.errors import BadInput
 from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY
+from tests.refusals import refused
 
 GOLDEN = read_golden()
 RECIPE = "batch_size: {batch}\nmax_duration: 200ep\noptimizer: {{name: sgd, lr: 0.1}}\nschedule: {{warmup: {warmup}}}\n"
@@ -130,10 +131,8 @@ REFUSED = [
 
 @pytest.mark.parametrize(("override", "words"), REFUSED, ids=[override for override, _ in REFUSED])
 def test_refusals_name_key_value_and_what_is_allowed(override: str, words: list[str]) -> None:
-    with pytest.raises(BadInput) as error:
+    with refused(words):
         load_spec(YAMLS / "resnet_20.yaml", ["base=recipes/light_200ep.yaml", override])
-    for word in words:
-        assert word in str(error.value)
 
 
 def test_a_budget_and_another_duration_in_one_place_contradict_each_other() -> None:

@@ -12,6 +12,7 @@ from bench.zoo.counting.cost import count_cost
 from bench.zoo.counting.fingerprint import fingerprint
 from bench.zoo.models import MODELS
 from bench.zoo.sizes import build_for, near, size_text, try_image
+from tests.refusals import refused
 
 LARGE, WIDE = (3, 64, 64), (3, 32, 48)
 # One row of each builder: the others differ in depth and width alone.
@@ -75,10 +76,8 @@ REFUSED = [
 def test_a_size_that_a_model_does_not_take_is_refused_with_one_that_it_does(
     name: str, image: Image, said: list[str]
 ) -> None:
-    with pytest.raises(BadInput) as error:
+    with refused(said):
         build_model(name, 10, image)
-    for words in said:
-        assert words in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["resnet_20", "mlp_mixer_tiny", "timm/vit_tiny_patch16_224", "timm/resnet18"])
