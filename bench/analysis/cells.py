@@ -29,7 +29,10 @@ class Phrase(NamedTuple):
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: a number with its interval, n and runs; or words; or nothing, and why."""
+    """One cell: a number with its interval, n and runs; or words; or nothing, and why.
+
+    `low` without a value is a lower bound.
+    """
 
     value: float | None = None
     text: Phrase | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.ablations import ABLATIONS, ablation_names
+from bench.analysis.ablations import ABLATIONS, Ablation, ablation_names, load_ablation
 from bench.analysis.cells import Block, Phrase, Row, Table
 from bench.analysis.run_groups import RunGroup
 from bench.figures import style
@@ -29,12 +29,18 @@ COUNTED = "Runs of the arm in brackets; no bar: one run, or no spread. Last epoc
 
 
 def ablations(run_groups: Sequence[RunGroup], folder: Path = ABLATIONS) -> Drawings:
-    """Return a forest plot of each ablation of a folder that has an arm with a difference."""
+    """Return a forest plot of each ablation of a folder of which an arm was trained and differs from a base."""
     drawings = []
     for name, path in ablation_names(folder).items():
-        figure = draw_forest(ablation_builder(path)(run_groups, Options()))
-        drawings += [(f"ablation_{name}", figure)] if figure is not None else []
+        if was_trained(load_ablation(path), run_groups):
+            figure = draw_forest(ablation_builder(path)(run_groups, Options()))
+            drawings += [(f"ablation_{name}", figure)] if figure is not None else []
     return drawings
+
+
+def was_trained(ablation: Ablation, run_groups: Sequence[RunGroup]) -> bool:
+    """Tell whether a run group is a declared arm's; its table alone would show any recipes of one network."""
+    return any(ablation.matches(arm, run_group) for arm in ablation.arms for run_group in run_groups)
 
 
 def arms_of(block: Block) -> list[Row]:

@@ -1,4 +1,4 @@
-"""time_to_accuracy: how many minutes of training each model took to each target."""
+"""time_to_accuracy: how many seconds of training each model took to each target."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ COUNTED = "Start-up, evaluation and checkpoints are not counted. n in brackets. 
 
 
 def time_to_accuracy(run_groups: Sequence[RunGroup]) -> Drawings:
-    """Return the train minutes to each target as points; a file for each data set, split and machine."""
+    """Return the train seconds to each target as points; a file for each data set, split and machine."""
     drawings = []
     for index, (values, members) in enumerate(blocks_of(run_groups, COMPARED).items(), start=1):
         figure = draw_times(values, members)
@@ -41,13 +41,18 @@ def draw_times(values: Sequence[str], members: Sequence[RunGroup]) -> Figure | N
     for index, target in enumerate(reached):
         look = style.CYCLE[index % len(style.CYCLE)], MARKERS[index % len(MARKERS)]
         draw_target(panel, [cells[c.runs][target_column(target).key] for c in ordered], *look, f"{target:g} %")
-    panel.set_yticks(range(len(ordered)), [f"{c.label} [{len(c.runs)}]" for c in ordered], fontsize=style.SMALL)
+    panel.set_yticks(range(len(ordered)), [label_of(c) for c in ordered], fontsize=style.SMALL)
     panel.set_ylim(-0.7, len(ordered) - 0.3)
     style.logarithmic(panel)
-    panel.set_xlabel("Train minutes (logarithmic scale)")
+    panel.set_xlabel("Train seconds (logarithmic scale)")
     figure.legend(loc="outside right upper", frameon=False, title="Top-1 first seen")
     style.add_footer(figure, [block_heading(values, COMPARED).english(), MEANS, COUNTED])
     return figure
+
+
+def label_of(run_group: RunGroup) -> str:
+    """Return a row's label: one network may be there by several lengths of a recipe."""
+    return f"{run_group.label}, {run_group.recipe_fields['steps']} steps [{len(run_group.runs)}]"
 
 
 def draw_target(panel: Axes, cells: Sequence[Cell], colour: str, marker: str, label: str) -> None:

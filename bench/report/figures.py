@@ -190,7 +190,7 @@ def time_figure(contents: Contents, members: Sequence[RunGroup]) -> dict[str, An
     rows = [row for row in rows if row.marks]
     if not rows:
         return None
-    title = contents.say("Train minutes to a top-1 accuracy")
+    title = contents.say("Train seconds to a top-1 accuracy")
     return {
         "title": title,
         "heading": heading_of(contents, members, times.COMPARED),
@@ -198,7 +198,7 @@ def time_figure(contents: Contents, members: Sequence[RunGroup]) -> dict[str, An
             {"shape": canvas.MARKERS[looks[c.key][0]], "colour": looks[c.key][1], "words": f"{c.heading.values[0]} %"}
             for c in reached
         ],
-        "svg": draw_rows(rows, title, contents.say("Train minutes (logarithmic scale)"), log=True),
+        "svg": draw_rows(rows, title, contents.say("Train seconds (logarithmic scale)"), log=True),
     }
 
 

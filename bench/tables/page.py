@@ -86,7 +86,7 @@ def format_cell(cell: Cell, column: Column, language: str) -> str:
     if cell.text is not None:
         return say(cell.text, language)
     if cell.value is None:
-        return GAP
+        return GAP if cell.low is None else f"≥ {format_number(cell.low, column.digits)}"
     if not cell.runs:
         raise ValueError(f"column '{column.key}': {cell.value} has no run behind it")
     if column.kind == "p":

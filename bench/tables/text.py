@@ -77,7 +77,10 @@ REASONS = {
     "no common seed was computed in the same precision": "没有以相同精度计算的共同种子",
     "not tested: the same network": "未检验：同一网络",
     "the spread is not known from one run an arm": "每组只有一次运行，离散程度未知",
-    "reached by {} of {} runs": "{1} 次运行中有 {0} 次达到",
+    "reached by {} of {} runs; the others count with their whole time, so the mean is a lower bound": (
+        "{1} 次运行中有 {0} 次达到；其余按全部时间计，故均值为下界"
+    ),
+    "reached by none of {} runs": "{} 次运行均未达到",
     stats.ONE_RUN: "仅一次运行 (n = 1)：没有区间",
     stats.FEW_RUNS: f"少于 {stats.MIN_BOOTSTRAP} 次运行：没有 bootstrap 区间",
     stats.NO_SPREAD: "各次运行没有差异：无法检验",
@@ -131,8 +134,8 @@ LINES = {
     "equal seed by seed: the same runs under two names show no noise": "逐种子相同：两个名称下是同样的运行，不反映噪声",
     "the same network and recipe under the names {}": "同一网络与训练方案的不同名称：{}",
     "Recipe unless noted: {}": "除注明外的训练方案：{}",
-    "Train minutes until an evaluation first showed the target top-1; a mean only if every run got there.": (
-        "某次评估首次达到目标 Top-1 所需的训练分钟数；仅当每次运行都达到时给出均值。"
+    "Train seconds until an evaluation first showed the target top-1, and training PFLOP of the whole run.": (
+        "首次评估达到目标 Top-1 准确率所用的训练秒数，以及整次训练的 PFLOP。"
     ),
     "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval.": (
         "各网络均值的平均，网络均值为其各次运行的平均；方括号内为最低与最高的网络，不是区间。"

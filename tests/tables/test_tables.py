@@ -16,6 +16,7 @@ from bench.analysis.sources import make_source
 from bench.environment import provenance
 from bench.records import FAILED, RESULT, read_runs
 from bench.tables.__main__ import main
+from bench.tables.page import make_page
 from bench.tables.registry import TABLES, all_tables
 from bench.tables.targets import first_times, first_times_of_rows
 from bench.tables.text import ZH
@@ -196,8 +197,15 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_there(tmp_path: Path) -> No
         assert scanned == first_times_of_rows(rows, targets)
         assert (scanned[0] is not None, scanned[3]) == (True, None)
     cells = rows_of(build(tmp_path, "time_to_accuracy"))["resnet_20"].cells
-    assert cells["minutes_to_65"].why is not None
-    assert cells["minutes_to_65"].why.english() == "reached by 1 of 2 runs"
+    bound = cells["seconds_to_65"]
+    reached = [first_times(record, targets)[2] for record in records]
+    assert bound.value is None
+    assert bound.low == pytest.approx((reached[0] + records[1].epochs[-1]["train_seconds"]) / 2)
+    assert bound.why is not None
+    assert bound.why.english().startswith("reached by 1 of 2 runs")
+    page = make_page(build(tmp_path, "time_to_accuracy"))
+    assert f"≥ {bound.low:.1f}" in [entry.text for section in page.sections for row in section.rows for entry in row]
+    assert "seconds_to_90" not in cells
 
 
 def test_a_torn_last_row_and_unevaluated_epochs_do_no_harm(tmp_path: Path) -> None:
