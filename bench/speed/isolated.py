@@ -1,4 +1,4 @@
-"""Call a function in its own process, forked after all imports, so that no state is left behind."""
+"""Call a function in its own process, so that no state is left behind."""
 
 import multiprocessing
 import traceback
@@ -8,13 +8,16 @@ from typing import Any
 
 
 def in_own_process(function: Callable[..., Any], *arguments: Any) -> Any | None:
-    """Return what a function returns in a forked process, None when it fails there (its traceback is printed).
+    """Return what a function returns in its own process, None when it fails there (its traceback is printed).
 
     Composer's W&B logger and its process group serve one Trainer a process, and the peak of memory is a process's own.
+    The process is forked after all imports; where CUDA is in use, which does not survive a fork, it is a fresh one.
     """
+    import torch
+
     import bench.engines.composer  # noqa: F401 - imported once, for all forks
 
-    context = multiprocessing.get_context("fork")
+    context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_initialized() else "fork")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_call, args=(theirs, function, arguments))
     child.start()

@@ -19,7 +19,7 @@ from bench.engines.results import best_epoch
 from bench.engines.stopping import Diverged
 from bench.records import read_run
 from bench.util.console import CLEAR, Console
-from tests.training import train_here
+from tests.training import LOSS_TOLERANCE, train_here
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
 
@@ -51,7 +51,7 @@ def test_the_evaluation_does_not_depend_on_its_batch_size(dataset: Dataset, tmp_
     ghost = ["algorithms.ghost_batchnorm={}", "precision=fp32"]
     wanted = train(dataset, tmp_path / "211", *ghost, "eval_batch_size=211")
     result = train(dataset, tmp_path / "30", *ghost, "eval_batch_size=30")
-    assert result["loss"] == pytest.approx(wanted["loss"], rel=1e-6)
+    assert result["loss"] == pytest.approx(wanted["loss"], rel=LOSS_TOLERANCE)
     assert (result["top1"], result["top5"]) == (wanted["top1"], wanted["top5"])
 
 

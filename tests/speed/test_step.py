@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench.engines.precision import find_row
 from bench.speed import __main__ as speed
@@ -126,7 +127,11 @@ def test_bad_input_is_named(words: list[str], message: str, capsys: pytest.Captu
     assert message in capsys.readouterr().err
 
 
-def test_a_process_of_its_own_returns_or_fails(capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("cuda", [False, True], ids=["forked", "fresh, since CUDA is in use"])
+def test_a_process_of_its_own_returns_or_fails(
+    cuda: bool, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: cuda)
     assert in_own_process(os.getpid) != os.getpid()
     assert in_own_process(int, "no number") is None
     assert "ValueError" in capfd.readouterr().err
