@@ -8,7 +8,7 @@
         weights.safetensors  the evaluated weights of a finished run (`bench.engines.weights`)
         failed.json          in place of a result: why going on would fail in the same way (its presence means failed)
         rank<R>.error.txt    the error of a process other than the first, whose output the launcher hides
-        evaluation/          what `python -m bench.evaluate --json` measured on its network, one file each
+        evaluation/          what `python -m bench.evaluate` measured on its network, one file each
         checkpoints/ wandb/  what the run goes on from (`bench.engines.checkpoints`), and the offline W&B run
 
 A row of `epochs.jsonl` is written at each epoch's end, at each evaluation within an epoch and at the run's end. All of
@@ -104,6 +104,17 @@ class RunRecord:
     def failure(self) -> Mapping[str, Any] | None:
         """Return why the run failed (`failed.json`), or None; a run that failed counts as unfinished."""
         return None if self.finished else read_failure(self.path)
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, Any]:
+        """Return evaluator → what it measured on the final weights and the images that the run evaluates.
+
+        Files of other weights or images have a suffix in their names and are left out.
+        """
+        if not self.local:
+            return {}
+        files = sorted((self.path / EVALUATION).glob("*.json"))
+        return {path.stem: read_json(path) for path in files if "-" not in path.stem}
 
     @cached_property
     def epochs(self) -> list[Row]:

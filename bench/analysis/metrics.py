@@ -10,7 +10,7 @@ tables and figures read this dict without it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # How training measures what its steps minimise: the mean over steps of the loss, which Composer averages over ranks.
@@ -28,25 +28,14 @@ def percentage(sums: Sequence[float], images: int) -> float:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One metric of a run.
-
-    `sums` names, as "module:function", the function of a batch's logits (N×classes) and labels (N) that returns a
-    tensor of one or more numbers. These are added up over batches, in int64 or float64, and over ranks; `finish` makes
-    the metric of the sums and the number of images. `training` names such a function for the batches of training, or is
-    STEP_LOSS; None: training does not measure it. `words` is the metric's name in a sentence.
-    """
+class Quantity:
+    """A number that is measured, and how tables show it; `words` is its name in a sentence."""
 
     words: str
     heading_zh: str
-    sums: str
-    finish: Callable[[Sequence[float], int], float] = mean
-    unit: str = ""
-    higher_is_better: bool = True
-    digits: int = 2
-    training: str | None = None
-    in_tables: bool = True
-    in_curves: bool = True
+    unit: str = field(default="", kw_only=True)
+    higher_is_better: bool = field(default=True, kw_only=True)
+    digits: int = field(default=2, kw_only=True)
 
     @property
     def heading(self) -> str:
@@ -65,6 +54,23 @@ class Metric:
     def say(self, value: float, digits: int | None = None) -> str:
         """Return a value in words: "top-1 68.40 %"."""
         return f"{self.words} {self.format(value, digits)} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Metric(Quantity):
+    """One metric of a run.
+
+    `sums` names, as "module:function", the function of a batch's logits (N×classes) and labels (N) that returns a
+    tensor of one or more numbers. These are added up over batches, in int64 or float64, and over ranks; `finish` makes
+    the metric of the sums and the number of images. `training` names such a function for the batches of training, or is
+    STEP_LOSS; None: training does not measure it.
+    """
+
+    sums: str
+    finish: Callable[[Sequence[float], int], float] = mean
+    training: str | None = None
+    in_tables: bool = True
+    in_curves: bool = True
 
 
 def with_unit(heading: str, unit: str) -> str:
@@ -87,10 +93,10 @@ METRICS: dict[str, Metric] = {
         "Top-1 准确率",
         "bench.engines.metrics:top1_hits",
         percentage,
-        "%",
+        unit="%",
         training="bench.engines.metrics:training_hits",
     ),
-    "top5": Metric("top-5", "Top-5 准确率", "bench.engines.metrics:top5_hits", percentage, "%", in_curves=False),
+    "top5": Metric("top-5", "Top-5 准确率", "bench.engines.metrics:top5_hits", percentage, unit="%", in_curves=False),
 }
 # What runs are ranked and compared by.
 HEADLINE = "top1"

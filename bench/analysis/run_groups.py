@@ -82,6 +82,11 @@ class RunGroup:
         found = ((record.run_id, pick(record.result or {}, path)) for record in self.records)
         return {run: value for run, value in found if value is not None}
 
+    def evaluated(self, path: str) -> dict[str, float]:
+        """Return run id → number at a dotted path ("calibration.ece") of the evaluations, of the runs that have it."""
+        found = ((record.run_id, pick(record.evaluations, path)) for record in self.records)
+        return {run: value for run, value in found if value is not None}
+
     @cached_property
     def precisions(self) -> dict[int, str]:
         """Return seed → the precision that its run computed in, which hardware may have decided (`precision: auto`)."""

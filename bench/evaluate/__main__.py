@@ -1,4 +1,4 @@
-"""`python -m bench.evaluate RUN`: evaluate a run's network without training it."""
+"""`python -m bench.evaluate RUN…`: evaluate the networks of finished runs without training them."""
 
 import argparse
 import sys
@@ -9,56 +9,83 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.metrics import METRICS
 from bench.evaluate.registry import EVALUATORS
 from bench.util.cli import OK, make_parser, run_command
+from bench.util.errors import unknown
 
 if TYPE_CHECKING:
-    from bench.evaluate.trained import Predictions, Trained
+    from bench.evaluate.trained import Trained
 
 SUMMARY = """\
-Evaluate a finished run's network again, with the weights of its headline or of a checkpoint, without training.
-On the machine that trained it the headline comes out to the digit. What a run leaves is not changed; --json adds files
-below its directory: evaluation/accuracy.json, and one for each kind of evaluation."""
-EXAMPLE = "python -m bench.evaluate runs/deck/resnet_20-6e2f9c1a-s0 --per-class --json"
-ACCURACY = "accuracy"
+Evaluate the networks of finished runs again, with the weights of the headline or of a checkpoint, without training.
+On the machine that trained a run its headline comes out to the digit. What is measured is kept below the run's
+directory: evaluation/accuracy.json, and one file for each kind of evaluation. The same weights are not measured twice.
+
+evaluations:
+"""
+EXAMPLE = "python -m bench.evaluate runs/deck/resnet_20-6e2f9c1a-s* --what calibration per_class"
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line; each evaluator has a flag of its own."""
-    parser = make_parser("bench.evaluate", SUMMARY, EXAMPLE)
-    parser.add_argument("run", type=Path, metavar="RUN", help="the run's directory")
+    """Return the parser of the command line."""
+    listed = "\n".join(f"  {name:<12}  {evaluator.summary}" for name, evaluator in EVALUATORS.items())
+    parser = make_parser("bench.evaluate", SUMMARY + listed, EXAMPLE)
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the directories of runs")
+    parser.add_argument("--what", nargs="+", default=[], metavar="NAME", help="evaluations beside the accuracy")
+    parser.add_argument("--all", action="store_true", help="all images, where an evaluation takes some by default")
+    parser.add_argument("--again", action="store_true", help="measure again what was kept")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights of another moment of the same run")
     parser.add_argument("--split", choices=("test", "train"), help="which images (default: what the run evaluates)")
     parser.add_argument("--data-root", type=Path, metavar="DIR", help="folder of data sets (default: the run's)")
-    parser.add_argument("--json", action="store_true", help="keep the results below the run's directory")
-    for name, evaluator in EVALUATORS.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", action="store_true", dest=name, help=evaluator.summary)
     return parser
 
 
-def main(words: Sequence[str]) -> int:
-    """Evaluate, print, and keep the results if asked to."""
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments, each name once; raise BadInput for an unknown evaluation."""
     options = build_parser().parse_args(words)
+    options.what = list(dict.fromkeys(options.what))
+    for name in options.what:
+        if name not in EVALUATORS:
+            raise unknown("evaluation", name, EVALUATORS)
+    return options
+
+
+def main(words: Sequence[str]) -> int:
+    """Evaluate each run, then all of them together where an evaluation asks for that; print and keep the results."""
+    options = parse(words)
     # Imported here: --help needs no torch.
     from bench.engines.fast_import import import_composer
 
     import_composer()
-    from bench.evaluate.trained import load_trained, predict
+    from bench.evaluate.find import find_run
+    from bench.evaluate.results import measure_together
 
-    trained = load_trained(options.run, options.checkpoint, options.split, options.data_root)
-    predictions = predict(trained)
-    print("\n".join(headline(trained, predictions)), flush=True)
-    results: dict[str, Mapping[str, Any]] = {ACCURACY: predictions.accuracy}
-    for name, evaluator in EVALUATORS.items():
-        if getattr(options, name):
-            results[name] = evaluator.measure(trained, predictions)
-            print("", *evaluator.show(results[name]), sep="\n", flush=True)
-    if options.json:
-        keep(trained, results)
+    for run in options.runs:
+        find_run(run)
+    together = [name for name in options.what if EVALUATORS[name].together]
+    evaluated = [evaluate(run, options) for run in options.runs]
+    for name in together:
+        print("", *measure_together(name, evaluated, again=options.again), sep="\n", flush=True)
     return OK
 
 
-def headline(trained: "Trained", predictions: "Predictions") -> list[str]:
+def evaluate(run: Path, options: argparse.Namespace) -> "Trained":
+    """Print and keep what is asked for of one run alone, and return its network."""
+    from bench.evaluate.results import Results
+    from bench.evaluate.trained import load_trained
+
+    trained = load_trained(run, options.checkpoint, options.split, options.data_root)
+    results = Results(trained, again=options.again, all_images=options.all)
+    print("\n".join(headline(trained, results.accuracy)), flush=True)
+    for name in options.what:
+        if not EVALUATORS[name].together:
+            print("", *EVALUATORS[name].show(results.get(name)), sep="\n", flush=True)
+    for path in results.written:
+        print(path, flush=True)
+    return trained
+
+
+def headline(trained: "Trained", accuracy: Mapping[str, Any]) -> list[str]:
     """Return what was evaluated and what came out, beside what the run recorded of the same weights and images."""
-    found, accuracy = trained.checkpoint, predictions.accuracy
+    found = trained.checkpoint
     where = f"{trained.dataset.name} {trained.split}, {trained.precision} on {trained.device.type}"
     lines = [f"{trained.record.run_id}: {'final weights' if found.final else found.path.name}, {where}"]
     lines.append(f"{words(accuracy)}, {accuracy['samples']:,} images")
@@ -80,26 +107,6 @@ def words(accuracy: Mapping[str, Any]) -> str:
     """Return the metrics in words, those that tables leave out last; without a unit they get all digits that count."""
     shown = sorted((name for name in METRICS if name in accuracy), key=lambda name: not METRICS[name].in_tables)
     return ", ".join(METRICS[name].say(accuracy[name], None if METRICS[name].unit else 6) for name in shown)
-
-
-def keep(trained: "Trained", results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write each result beside the run, with what was evaluated, and say where."""
-    from bench.environment import cpu_model
-    from bench.records import write_evaluation
-
-    about = {
-        "run": trained.record.run_id,
-        "checkpoint": trained.checkpoint.describe(),
-        "data": trained.dataset.name,
-        "split": trained.split,
-        "precision": trained.precision,
-        "device": trained.device.type,
-        "cpu": cpu_model(),
-    }
-    default = trained.checkpoint.final and trained.split == trained.spec.data.split
-    suffix = "" if default else f"-{trained.checkpoint.path.stem}-{trained.split}"
-    for name, result in results.items():
-        print(write_evaluation(trained.record.path, f"{name}{suffix}", {"what": name, **about, **result}))
 
 
 if __name__ == "__main__":

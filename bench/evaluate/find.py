@@ -94,7 +94,6 @@ def find_images(record: RunRecord, spec: RunSpec, split: str | None, root: Path 
 
     "train" are the images that it trains on, "test" the test set, also for a run that held training images out.
     """
-    root = root or (Path(spec.data.root) if spec.data.root else None)
     dataset = load_dataset(spec.data.name, root, spec.data.split)
     check_data(record, dataset)
     if split == "train":

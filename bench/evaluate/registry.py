@@ -1,13 +1,18 @@
-"""The evaluators as one dict: name → what it measures, and the functions that do; none imports torch until it is used.
+"""The evaluators as one dict: name → what it measures, its quantities, and the functions; none imports torch here.
 
-An evaluator is one file with two functions: `measure(trained, predictions)` returns plain data, `show(measured)` the
-lines that are printed. `python -m bench.evaluate RUN --<name>` runs it, and `--json` keeps what it measured.
+An evaluator is a row here and the file that it names, which has `measure(trained, predictions)`, returning plain data
+that holds the row's quantities by their names, and `show(measured)`, returning the lines that are printed. One that
+measures several runs together has `measure_together(networks)` in place of the former. `python -m bench.evaluate RUN
+--what NAME` runs it and keeps what it measured as `evaluation/NAME.json` below the run. The quantities are columns of
+the table that the row names (`bench.tables.evaluated`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from bench.analysis.metrics import Quantity
 
 if TYPE_CHECKING:
     from bench.evaluate.trained import Predictions, Trained
@@ -17,15 +22,34 @@ Measured = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """What an evaluator measures, in words, and the module that does."""
+    """What an evaluator measures and by which publication, and the module that does.
+
+    `images` is how many images it measures unless all are asked for, chosen by a key that is the same for everybody;
+    None: always all. `table` names the table of its quantities. `together`: all runs of a command are measured in one
+    go. `timed`: what it measures is a property of the machine too. Raise `version` when it measures something else
+    than before, so that what was kept is measured again.
+    """
 
     summary: str
     module: str
+    source: str = ""
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    table: str | None = None
+    images: int | None = None
+    together: bool = False
+    timed: bool = False
+    version: int = 1
 
     @property
     def measure(self) -> "Callable[[Trained, Predictions], Measured]":
         """Return the function from a network and its predictions to plain data."""
         function: Callable[[Trained, Predictions], Measured] = import_module(self.module).measure
+        return function
+
+    @property
+    def measure_together(self) -> "Callable[[Sequence[Trained]], Sequence[Measured]]":
+        """Return the function from several networks to plain data of each."""
+        function: Callable[[Sequence[Trained]], Sequence[Measured]] = import_module(self.module).measure_together
         return function
 
     @property
@@ -35,6 +59,38 @@ class Evaluator:
         return function
 
 
+def percent(words: str, heading_zh: str, *, higher_is_better: bool = True) -> Quantity:
+    """Return a quantity in percent."""
+    return Quantity(words, heading_zh, unit="%", higher_is_better=higher_is_better)
+
+
 EVALUATORS: dict[str, Evaluator] = {
-    "per_class": Evaluator("accuracy of each class, worst first", "bench.evaluate.per_class"),
+    "per_class": Evaluator(
+        "accuracy of each class, worst first", "bench.evaluate.per_class", "interval: Wilson, JASA 1927"
+    ),
+    "calibration": Evaluator(
+        "whether the probabilities are right: calibration error, likelihood, Brier score",
+        "bench.evaluate.calibration",
+        "ECE and temperature: Guo et al., ICML 2017; adaptive ECE: Nguyen and O'Connor, EMNLP 2015; Brier, 1950",
+        {
+            "ece": percent("ECE", "ECE", higher_is_better=False),
+            "adaptive_ece": percent("adaptive ECE", "自适应 ECE", higher_is_better=False),
+            "nll": Quantity("NLL", "NLL", higher_is_better=False, digits=3),
+            "brier": Quantity("Brier score", "Brier 分数", higher_is_better=False, digits=3),
+            "confidence": percent("mean confidence", "平均置信度"),
+            "temperature": Quantity("temperature", "温度", digits=3),
+            "scaled_ece": percent("ECE at that temperature", "该温度下的 ECE", higher_is_better=False),
+        },
+        table="calibration",
+    ),
 }
+
+
+def quantities_of(table: str) -> dict[tuple[str, str], Quantity]:
+    """Return (evaluator, quantity) → the quantities that a table shows."""
+    return {
+        (name, key): quantity
+        for name, evaluator in EVALUATORS.items()
+        if evaluator.table == table
+        for key, quantity in evaluator.quantities.items()
+    }

@@ -1,7 +1,7 @@
 """A run's network, ready to classify, and what it makes of every image of a split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.engines.metrics import Totals, measure_evaluation
 from bench.engines.precision import FP32, can_compute
 from bench.environment import usable_cores
 from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
+from bench.evaluate.subset import take
 from bench.records import RunRecord
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
@@ -24,7 +25,10 @@ from bench.util.errors import BadInput
 
 @dataclass(frozen=True)
 class Trained:
-    """A run's network with the weights of a checkpoint; the evaluation split of `dataset` is what it classifies."""
+    """A run's network with the weights of a checkpoint; the evaluation split of `dataset` is what it classifies.
+
+    `root` is the folder of data sets, None the default one.
+    """
 
     record: RunRecord
     spec: RunSpec
@@ -34,6 +38,13 @@ class Trained:
     network: nn.Module
     device: torch.device
     precision: str
+    root: Path | None = None
+
+    def take(self, rows: Tensor) -> "Trained":
+        """Return the network with some of its images; all as they are where all are taken."""
+        if len(rows) == len(self.dataset.evaluation):
+            return self
+        return replace(self, dataset=replace(self.dataset, evaluation=take(self.dataset.evaluation, rows)))
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the float32 logits, N×classes, of normalised N×3×H×W images on the network's device."""
@@ -48,6 +59,10 @@ class Predictions:
     labels: Tensor
     accuracy: Mapping[str, Any]
 
+    def take(self, rows: Tensor) -> "Predictions":
+        """Return those of some rows; the summary stays that of all images."""
+        return replace(self, logits=self.logits[rows], labels=self.labels[rows])
+
 
 def load_trained(
     path: Path, checkpoint: Path | None = None, split: str | None = None, data_root: Path | None = None
@@ -60,7 +75,8 @@ def load_trained(
     record = find_run(path)
     spec = read_spec_of(record)
     found = find_checkpoint(record, spec, checkpoint)
-    dataset = find_images(record, spec, split, data_root)
+    root = data_root or (Path(spec.data.root) if spec.data.root else None)
+    dataset = find_images(record, spec, split, root)
     machine = machine_of(record)
     device = "gpu" if spec.device != "cpu" and torch.cuda.is_available() else "cpu"
     torch.set_num_threads(int(machine.get("threads") or spec.threads or usable_cores()))
@@ -73,7 +89,7 @@ def load_trained(
     except Damaged as reason:
         raise BadInput(f"{found.path}: {reason}, for the {len(dataset.classes)} classes of {dataset.name}") from None
     place = torch.device("cuda" if device == "gpu" else "cpu")
-    trained = Trained(record, spec, dataset, split or dataset.split_name, found, network, place, precision)
+    trained = Trained(record, spec, dataset, split or dataset.split_name, found, network, place, precision, root)
     if machine.get("compiled"):
         compile_again(trained)
     return trained

@@ -10,9 +10,10 @@ from pathlib import Path
 from bench.analysis.cells import Table
 from bench.analysis.sources import Source, add_arguments, load_source
 from bench.environment import provenance
+from bench.tables.evaluated import has_evaluations
 from bench.tables.measures import Options
 from bench.tables.page import make_page
-from bench.tables.registry import WITHOUT_RUNS, all_tables
+from bench.tables.registry import EVALUATIONS, WITHOUT_RUNS, all_tables
 from bench.tables.render_csv import render_csv
 from bench.tables.render_html import render_html
 from bench.tables.render_md import render_markdown
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = make_parser(
         "bench.tables", "Make tables from run records. Tables: " + ", ".join(all_tables()) + ".", EXAMPLE
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="tables to make (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="tables to make (default: all that show something)")
     add_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the headings (default: en)")
@@ -66,7 +67,8 @@ def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
     """Return the requested tables, each with notes on what it leaves out."""
     options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
     known = all_tables(arguments.ablations)
-    tables = [known[name](source.run_groups, options) for name in arguments.names or known]
+    shown = [name for name in known if name not in EVALUATIONS or has_evaluations(source.run_groups, name)]
+    tables = [known[name](source.run_groups, options) for name in arguments.names or shown]
     return [
         replace(table, notes=(*table.notes, *(source.noise if has_times(table) else ()), *source.notes()))
         for table in tables

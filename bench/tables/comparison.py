@@ -49,9 +49,9 @@ COST = m.find(
 )
 
 
-def order(run_groups: Sequence[RunGroup], by: str, ascending: bool) -> list[tuple[RunGroup, Cell]]:
+def order(run_groups: Sequence[RunGroup], by: Column, ascending: bool) -> list[tuple[RunGroup, Cell]]:
     """Return run groups with their cells in a column, best first; those without a value come last."""
-    scored = [(run_group, m.cell(run_group, by)) for run_group in run_groups]
+    scored = [(run_group, by.cell(run_group)) for run_group in run_groups]
     sign = 1 if ascending else -1
     return sorted(scored, key=lambda pair: (pair[1].value is None, sign * (pair[1].value or 0.0), pair[0].label))
 
@@ -112,9 +112,10 @@ def ranked_table(
     keys = {column.key for column in shown}
     ignore = [*({"stem", "machine"} & keys), *([] if options.allow_mixed else RANKED_TOGETHER)]
     common, networks = common_recipe(run_groups), notes.network_notes(run_groups)
+    (scored,) = (column for column in columns if column.key == by)
     blocks = []
     for values, members in block_items(run_groups, options):
-        ordered = order(members, by, ascending)
+        ordered = order(members, scored, ascending)
         scores = [score for _, score in ordered]
         places = zip(ranks([score.value for score in scores]), rank_ranges(scores, ascending), strict=True)
         rows = [

@@ -4,14 +4,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.analysis.ablations import ABLATIONS, ablation_names
-from bench.analysis.cells import Table
+from bench.analysis.cells import Phrase, Table
 from bench.analysis.run_groups import RunGroup
 from bench.tables import ablations, comparison, components, targets, technique
+from bench.tables.evaluated import evaluation_table
 from bench.tables.measures import Options
 from bench.util.errors import BadInput
 
 Builder = Callable[[Sequence[RunGroup], Options], Table]
 
+# Of what `python -m bench.evaluate` measured; these are made without being named only where there is something to show.
+EVALUATIONS: dict[str, Builder] = {
+    "calibration": evaluation_table("calibration", Phrase("Calibration", zh="概率校准")),
+}
 TABLES: dict[str, Builder] = {
     "comparison": comparison.comparison,
     "by_technique": technique.by_technique,
@@ -19,6 +24,7 @@ TABLES: dict[str, Builder] = {
     "training_cost": comparison.training_cost,
     "time_to_accuracy": targets.time_to_accuracy,
     "components": components.components,
+    **EVALUATIONS,
 }
 # These are made of what the networks are, and need no run.
 WITHOUT_RUNS = frozenset({"components"})

@@ -69,6 +69,8 @@ REASONS = {
     "'{}' was not recorded": "未记录“{}”",
     "the runs do not agree on '{}'": "各次运行的“{}”不一致",
     "the runs were trained on several machines": "各次运行使用了不同的设备",
+    "the runs were measured on several machines": "各次运行在不同的设备上测量",
+    "not measured: python -m bench.evaluate RUN --what {}": "未测量：python -m bench.evaluate RUN --what {}",
     "nothing to rank it by": "没有排名依据",
     "not described": "未描述",
     "not known of every network": "并非每个网络都有该数据",
@@ -86,6 +88,9 @@ REASONS = {
     stats.NO_SPREAD: "各次运行没有差异：无法检验",
 }
 LINES = {
+    "Mean ± 95 % t-interval over n seeds, of the weights of the headline.": (
+        "均值 ± 95 % t 区间 (n 个种子)，对应主结果的权重。"
+    ),
     "Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.": (
         "均值 ± 95 % t 区间 (n 个种子)；准确率取最后一轮在评估集上的结果。"
     ),

@@ -129,7 +129,7 @@ def test_the_command_prints_and_keeps_what_it_measures(
     path = tmp_path / "experiment" / finished.name
     shutil.copytree(finished, path)
     before = {item.name for item in path.iterdir()}
-    assert run_command(command.main, [str(path), "--per-class", "--json"]) == OK
+    assert run_command(command.main, [str(path), "--what", "per_class"]) == OK
     printed, headline = capsys.readouterr().out, headline_of(path)
     assert f"top-1 {headline['top1']:.2f} %" in printed
     assert f"loss {headline['loss']:.6f}, 40 images" in printed
@@ -151,7 +151,7 @@ def test_other_images_and_weights_do_not_replace_the_headlines_file(finished: Pa
     shutil.copytree(finished, path)
     first = min(list_checkpoints(path / CHECKPOINTS))
     for words in ([], ["--split", "train"], ["--checkpoint", str(first)]):
-        assert run_command(command.main, [str(path), "--json", *words]) == OK
+        assert run_command(command.main, [str(path), *words]) == OK
     last = max(list_checkpoints(path / CHECKPOINTS)).stem
     names = {"accuracy", f"accuracy-{last}-train", f"accuracy-{first.stem}-test"}
     assert {item.stem for item in (path / "evaluation").iterdir()} == names
@@ -171,7 +171,7 @@ def test_a_difference_from_the_record_is_said(
 
 
 def test_an_evaluator_is_added_in_one_place(
-    finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     toy = SimpleNamespace(
         measure=lambda trained, predictions: {"mean": float(predictions.logits.mean())},
@@ -179,7 +179,9 @@ def test_an_evaluator_is_added_in_one_place(
     )
     monkeypatch.setattr(registry, "import_module", lambda name: toy)
     monkeypatch.setitem(EVALUATORS, "mean_logit", Evaluator("mean of all logits", "toy"))
-    assert run_command(command.main, [str(finished), "--mean-logit"]) == OK
+    path = tmp_path / finished.name
+    shutil.copytree(finished, path)
+    assert run_command(command.main, [str(path), "--what", "mean_logit"]) == OK
     assert "mean logit" in capsys.readouterr().out
 
 
@@ -238,7 +240,7 @@ def test_what_cannot_be_evaluated_is_refused_in_words(
     shutil.copytree(finished, path)
     change(path)
     write_easy(tmp_path / "fewer" / "easy", train=64, test=30)
-    assert run_command(command.main, [str(path), "--json", *(word.format(tmp=tmp_path) for word in words)]) == BAD_INPUT
+    assert run_command(command.main, [str(path), *(word.format(tmp=tmp_path) for word in words)]) == BAD_INPUT
     message = capsys.readouterr().err
     for part in said:
         assert part in message

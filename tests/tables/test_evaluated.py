@@ -1,0 +1,77 @@
+"""The tables of what was measured on trained networks: intervals over seeds, gaps, and their registry."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.analysis import stats
+from bench.evaluate.registry import EVALUATORS, quantities_of
+from bench.records import write_evaluation
+from bench.tables.__main__ import main
+from bench.tables.registry import EVALUATIONS
+from tests.fake_runs import write_fake_run
+from tests.tables.building import build, rows_of
+
+
+def write_evaluated(runs: Path, table: str, name: str, seed: int, value: float, **about: Any) -> str:
+    """Write a generated run whose every quantity of a table has one value, and return its id."""
+    path = write_fake_run(runs, name, seed)
+    content: dict[str, dict[str, Any]] = {}
+    for evaluator, key in quantities_of(table):
+        content.setdefault(evaluator, {"machine": "Generated CPU", "precision": "fp32", **about})[key] = value
+    for evaluator, measured in content.items():
+        write_evaluation(path, evaluator, measured)
+        write_evaluation(path, f"{evaluator}-ep000001-ba0000000001-train", {**measured, "other": True})
+    return f"{path.parent.name}/{path.name}"
+
+
+@pytest.mark.parametrize("table", EVALUATIONS)
+def test_a_row_has_the_mean_and_interval_over_seeds(table: str, tmp_path: Path) -> None:
+    runs = [write_evaluated(tmp_path, table, "resnet_20", seed, value) for seed, value in enumerate((3.0, 5.0, 7.0))]
+    write_evaluated(tmp_path, table, "resnet_32", 0, 4.0)
+    write_fake_run(tmp_path, "resnet_56")
+    rows, expected = rows_of(build(tmp_path, table)), stats.mean_interval([3.0, 5.0, 7.0])
+    for _, key in quantities_of(table):
+        cell = rows["resnet_20"].cells[key]
+        assert (cell.value, cell.low, cell.high) == (expected.mean, expected.low, expected.high)
+        assert sorted(cell.runs) == sorted(runs)
+        assert rows["resnet_32"].cells[key].low is None
+        gap = rows["resnet_56"].cells[key]
+        assert gap.value is None
+        assert "python -m bench.evaluate RUN --what" in (gap.why.english() if gap.why else "")
+    lower = not next(iter(quantities_of(table).values())).higher_is_better
+    (block,) = build(tmp_path, table).blocks
+    order = [text.english() for row in block.rows if (text := row.cells["model"].text)]
+    assert order == [*(("resnet_32", "resnet_20") if lower else ("resnet_20", "resnet_32")), "resnet_56"]
+
+
+@pytest.mark.parametrize("table", EVALUATIONS)
+def test_it_is_made_unasked_only_where_there_is_something(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_fake_run(tmp_path, "resnet_32")
+    title = f"## {build(tmp_path, table).title.english()}"
+    assert main(["--runs", str(tmp_path)]) == 0
+    assert title not in capsys.readouterr().out
+    write_evaluated(tmp_path, table, "resnet_20", 0, 3.0)
+    assert main(["--runs", str(tmp_path)]) == 0
+    assert title in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("table", EVALUATIONS)
+def test_what_several_machines_timed_is_not_averaged(table: str, tmp_path: Path) -> None:
+    for seed, machine in enumerate(("Generated CPU", "another CPU")):
+        write_evaluated(tmp_path, table, "resnet_20", seed, 3.0, machine=machine)
+    cells = rows_of(build(tmp_path, table))["resnet_20"].cells
+    for evaluator, key in quantities_of(table):
+        assert (cells[key].value is None) == EVALUATORS[evaluator].timed
+
+
+def test_every_quantity_has_its_place() -> None:
+    keys = [key for evaluator in EVALUATORS.values() for key in evaluator.quantities]
+    assert len(set(keys)) == len(keys)
+    assert {evaluator.table for evaluator in EVALUATORS.values() if evaluator.table} == set(EVALUATIONS)
+    for name, evaluator in EVALUATORS.items():
+        assert evaluator.source, name
+        assert all(quantity.heading_zh for quantity in evaluator.quantities.values()), name
