@@ -20,6 +20,8 @@ from bench.util.errors import BadInput, first_line
 
 # Sections of several kinds, whose settings are declared together where the kind is another one.
 SECTIONS = ("optimizer", "schedule")
+# A model without a YAML of its own is named over this one.
+ANY_MODEL = "resnet_20"
 Leaves = Mapping[str, Any]
 
 
@@ -62,14 +64,19 @@ class Recipes:
         return cache(partial(declared_identity, self.folder, cache(read_yaml)))
 
     @cached_property
+    def models(self) -> frozenset[str]:
+        """Return the models that have a YAML of their own."""
+        return frozenset(path.stem for path in self.folder.glob("*.yaml"))
+
+    @cached_property
     def names(self) -> list[str]:
         """Return the shared recipes by their path below the folder."""
         return [f"recipes/{path.name}" for path in sorted((self.folder / "recipes").glob("*.yaml"))]
 
     def nearest(self, record: RunRecord) -> Nearest:
         """Return what declares a recorded recipe with the fewest overrides."""
-        name = record.model.removeprefix("timm/")
-        file = f"{name}.yaml" if (self.folder / f"{name}.yaml").is_file() else "resnet_20.yaml"
+        # A record may come from a stranger: its model names a file only if the folder lists that.
+        file = f"{record.model}.yaml" if record.model in self.models else f"{ANY_MODEL}.yaml"
         wanted = flat(recorded_identity(record.spec))
         defaults = flat(schema_defaults(record.spec))
         declared = {recipe: self.declared(file, recipe) for recipe in (None, *self.names)}

@@ -52,6 +52,18 @@ def test_other_recipes(name: str, changes: dict[str, Any], tmp_path: Path) -> No
     assert declared(command) == (recorded_identity(record.spec), 7)
 
 
+@pytest.mark.parametrize("name", ["../suites/packing", "x" * 5000, "timm/resnet18"])
+def test_a_model_without_a_file_is_named_over_another(name: str, tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20")
+    result = json.loads((path / "result.json").read_text())
+    result["spec"]["model"]["name"] = name
+    (path / "result.json").write_text(json.dumps(result))
+    nearest = Recipes().nearest(read_run(path))
+    assert nearest.file == "resnet_20.yaml"
+    command = nearest.command(read_run(path))
+    assert (command is not None and "model.name=timm/resnet18" in command) == (name == "timm/resnet18")
+
+
 def test_a_recipe_that_this_version_cannot_declare(tmp_path: Path) -> None:
     path = write_fake_run(tmp_path, "resnet_20")
     result = json.loads((path / "result.json").read_text())
