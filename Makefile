@@ -49,6 +49,8 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
 	$(BIN)/python -m bench.speed report --out reports/speed.md
 	$(BIN)/python -m bench.report html --runs reports/runs --out reports/index.html
+	$(BIN)/python -m bench.report deck --runs reports/runs --lang zh --claims --out reports/deck/deck.zh.md
+	$(BIN)/python -m bench.report deck --runs reports/runs --lang en --claims --out reports/deck/deck.en.md
 
 test: $(VENV)/.synced  ## run every test, two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder

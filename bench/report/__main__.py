@@ -8,6 +8,7 @@ from bench.util.cli import Command, make_group_parser, run_command, run_group
 
 COMMANDS: dict[str, Command] = {
     "html": Command("bench.report.html_command", "write one page that needs nothing else"),
+    "deck": Command("bench.report.deck_command", "write the presentation anew, slide by slide"),
 }
 
 

@@ -19,11 +19,16 @@ from bench.records import RunRecord
 from bench.zoo.counting.golden import read_golden
 
 
-def claims_data(records: Sequence[RunRecord]) -> dict[str, Any]:
-    """Return the audit with run records as evidence beside the deck's own logs and what is counted."""
+def check_claims(records: Sequence[RunRecord]) -> tuple[Sequence[CheckedClaim], Evidence]:
+    """Return the checked claims of the deck, with run records as evidence beside its authors' logs and the counts."""
     claims = read_claims()
     evidence = Evidence({claim.key: claim for claim in claims}, read_published(read_golden()), records)
-    checked = check_all(claims, evidence)
+    return check_all(claims, evidence), evidence
+
+
+def claims_data(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """Return the audit as the page shows it."""
+    checked, evidence = check_claims(records)
     counts = Counter(claim.verdict for claim in checked)
     return {
         "counts": [{"verdict": verdict, "count": counts[verdict]} for verdict in VERDICTS],

@@ -36,14 +36,8 @@ def render_page(contents: Contents, records: Sequence[RunRecord], provenance: st
     """Return the page as HTML; `records` are the runs that the audit takes as evidence."""
     pairs = contrast_pairs(contents.run_groups)
     script, style = bundle(), (FOLDER / "assets" / "page.css").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(
+    template = environment().get_template("page.html")
+    return template.render(
         t=contents.say,
         language=LANGUAGE_TAGS[contents.language],
         provenance=provenance,
@@ -59,6 +53,17 @@ def render_page(contents: Contents, records: Sequence[RunRecord], provenance: st
         citation=citation(provenance),
         techniques=technique_data(contents),
         data=script_data(contents, pairs),
+    )
+
+
+def environment() -> Environment:
+    """Return what renders the templates: it escapes all that is not marked as markup, and fails for what is missing."""
+    return Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

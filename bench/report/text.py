@@ -1,6 +1,7 @@
 """The words of the page in Chinese, beside those of the tables; English is the key."""
 
 from bench.analysis.cells import Phrase
+from bench.report.deck.words import DECK
 from bench.tables.text import ZH, say
 
 # What the script says, by the name that it uses.
@@ -151,7 +152,7 @@ UI = {
         "引用任何数字时请注明版本与命令，以及各网络与方法的论文 (reports/zoo.md)。"
     ),
 }
-CHINESE = {**ZH, **UI}
+CHINESE = {**ZH, **UI, **DECK}
 
 
 def translate(phrase: Phrase, language: str) -> str:

@@ -172,8 +172,8 @@ def literals() -> set[str]:
     """Return every English text that the templates and the modules of the page translate."""
     found = set(SCRIPT_WORDS.values())
     for template in (FOLDER / "templates").glob("*.html"):
-        found |= set(re.findall(r't\("([^"]+)"', template.read_text(encoding="utf-8")))
-    for module in FOLDER.glob("*.py"):
+        found |= set(re.findall(r'\bt\("([^"]+)"', template.read_text(encoding="utf-8")))
+    for module in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "say" and node.args:
                 first = node.args[0]
