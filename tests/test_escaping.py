@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.engines.wandb_run import MAX_ID, run_id
+from bench.analysis.wandb_ids import MAX_ID, run_id
 from bench.records import EPOCHS, RESULT, SPEC, printable, read_epochs, read_run, read_runs
 from bench.tables.__main__ import main
 from bench.util.errors import BadInput

@@ -215,11 +215,16 @@ def network_groups(run_groups: Sequence[RunGroup]) -> list[list[RunGroup]]:
 def blocks_of(
     run_groups: Sequence[RunGroup], fields: Sequence[str] = RANKED_TOGETHER
 ) -> dict[tuple[str, ...], list[RunGroup]]:
-    """Return the run groups by their values of some recipe fields, the largest block first."""
+    """Return the run groups by their values of some recipe fields, the largest block first, those of tuning last."""
     blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
     for run_group in run_groups:
         blocks[tuple(run_group.recipe_fields[name] for name in fields)].append(run_group)
-    return dict(sorted(blocks.items(), key=lambda item: (-len(item[1]), item[0])))
+    return dict(sorted(blocks.items(), key=lambda item: (is_tuning(item[1][0]), -len(item[1]), item[0])))
+
+
+def is_tuning(run_group: RunGroup) -> bool:
+    """Tell whether a run group was evaluated on images held out of training, and is no result on the test images."""
+    return run_group.recipe_fields["split"] == "tuning"
 
 
 def common_recipe(run_groups: Sequence[RunGroup]) -> dict[str, str]:

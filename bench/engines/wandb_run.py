@@ -1,6 +1,5 @@
 """Log a run to W&B through Composer's logger: offline under the run directory unless WANDB_MODE says otherwise."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import wandb
 from composer.loggers import WandBLogger
 
+from bench.analysis.wandb_ids import run_id
 from bench.engines.wandb_login import wandb_mode
 from bench.records import WANDB
 from bench.spec import RunSpec, recipe_hash
@@ -32,8 +32,8 @@ STEP_METRICS = ("loss/train/", "time/", "trainer/", "lr-", "memory/")
 EVERY = 10
 
 
-# W&B takes ids of up to 128 characters and tags of up to 64.
-MAX_ID, MAX_TAG = 128, 64
+# W&B takes tags of up to so many characters.
+MAX_TAG = 64
 
 
 class SampledWandBLogger(WandBLogger):
@@ -48,13 +48,6 @@ class SampledWandBLogger(WandBLogger):
 def is_logged(metrics: Iterable[str], step: int | None) -> bool:
     """Tell whether W&B gets the metrics of these names at a step (counted from 0)."""
     return not step or step % EVERY == 0 or not all(name.startswith(STEP_METRICS) for name in metrics)
-
-
-def run_id(experiment: str, run: str) -> str:
-    """Return the id of a run in its W&B project, the same at every attempt; a long one ends in a digest of itself."""
-    whole = f"{experiment}-{run}"
-    digest = hashlib.sha256(whole.encode()).hexdigest()[:16]
-    return whole if len(whole) <= MAX_ID else f"{whole[: MAX_ID - 17]}-{digest}"
 
 
 def build_wandb(spec: RunSpec, folder: Path, precision: str) -> SampledWandBLogger:

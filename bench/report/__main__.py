@@ -1,4 +1,4 @@
-"""`python -m bench.report html`: reports that people open."""
+"""`python -m bench.report html | wandb | deck`: reports that people open."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from bench.util.cli import Command, make_group_parser, run_command, run_group
 
 COMMANDS: dict[str, Command] = {
     "html": Command("bench.report.html_command", "write one page that needs nothing else"),
+    "wandb": Command("bench.report.wandb_command", "make or update a report of Weights & Biases"),
     "deck": Command("bench.report.deck_command", "write the presentation anew, slide by slide"),
 }
 

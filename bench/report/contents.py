@@ -10,14 +10,14 @@ from pathlib import Path
 from bench.analysis.ablations import ABLATIONS, ablation_names
 from bench.analysis.cells import Block, Phrase, Row, Table
 from bench.analysis.recipe import RECIPE_FIELDS
-from bench.analysis.run_groups import RunGroup, blocks_of
+from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.analysis.sources import Source
 from bench.report.text import translate
 from bench.tables.ablations import ablation_builder
 from bench.tables.comparison import comparison
 from bench.tables.measures import Options
 
-# Rows of one label are told apart by at most so many recipe fields, in at most so many letters; else they are numbered.
+# Rows of one label are told apart by at most so many recipe fields, in at most so many letters.
 MAX_FIELDS, MAX_LETTERS = 3, 60
 
 
@@ -45,7 +45,7 @@ class Contents:
         by_runs = {run_group.runs: run_group for run_group in self.source.run_groups}
         return [(block, row, by_runs[row.cells["n"].runs]) for block in self.table.blocks for row in block.rows]
 
-    @property
+    @cached_property
     def run_groups(self) -> list[RunGroup]:
         """Return the run groups in the order of the table; their places are their numbers on the page."""
         return [run_group for _, _, run_group in self.rows]
@@ -86,7 +86,10 @@ class Contents:
 
 
 def apart(members: Sequence[RunGroup]) -> list[str]:
-    """Return words that tell run groups apart, by the fewest recipe fields that do; nothing for a single one."""
+    """Return words that tell run groups apart: the fewest recipe fields that do, else what is unusual about each.
+
+    What is left alike is numbered; a single run group, and one that has nothing unusual, needs no words.
+    """
     if len(members) == 1:
         return [""]
     for count in range(1, MAX_FIELDS + 1):
@@ -94,7 +97,14 @@ def apart(members: Sequence[RunGroup]) -> list[str]:
             texts = [", ".join(f"{name} {c.recipe_fields[name]}" for name in names) for c in members]
             if len(set(texts)) == len(texts) and max(map(len, texts)) <= MAX_LETTERS:
                 return texts
-    return [str(place) for place, _ in enumerate(members, start=1)]
+    common = common_recipe(members)
+    unusual = [{name: value for name, value in c.recipe_fields.items() if value != common[name]} for c in members]
+    texts = [", ".join(f"{name} {value}" for name, value in fields.items()) for fields in unusual]
+    short = [text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…" for text in texts]
+    return [
+        text if short.count(text) == 1 else f"{text} {short[: place + 1].count(text)}".strip()
+        for place, text in enumerate(short)
+    ]
 
 
 def compared(row: Row) -> bool:

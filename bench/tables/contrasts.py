@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, missing, number, words
@@ -115,8 +116,14 @@ def seeds_cell(contrast: Contrast) -> Cell:
         return missing("not tested: the same network")
     if contrast.sd is None:
         return missing("the spread is not known from one run an arm")
-    seeds = stats.seeds_needed(contrast.difference.delta, contrast.sd, pairs=contrast.pairs)
+    seeds = enough_seeds(abs(contrast.difference.delta), contrast.sd, contrast.pairs)
     return words("more than {}", stats.MAX_SEEDS) if seeds is None else number(seeds, contrast.runs)
+
+
+@cache
+def enough_seeds(size: float, sd: float, pairs: bool) -> int | None:
+    """Return `stats.seeds_needed`, which takes milliseconds; a pair and its mirror ask for the same."""
+    return stats.seeds_needed(size, sd, pairs=pairs)
 
 
 def noise_block(run_groups: Sequence[RunGroup], paired: bool) -> list[Block]:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.analysis.wandb_ids import MAX_ID, run_id
 from bench.config import YAMLS, load_spec
-from bench.engines.wandb_run import EVERY, MAX_ID, build_wandb, is_logged, run_id
+from bench.engines.wandb_run import EVERY, build_wandb, is_logged
 from bench.records import names_a_run
 
 

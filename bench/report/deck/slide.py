@@ -7,7 +7,7 @@ from functools import cached_property
 
 from bench.analysis.cells import Block, Column, Phrase, Row, Table, words
 from bench.analysis.metrics import HEADLINE
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.run_groups import RunGroup, is_tuning
 from bench.analysis.sources import name_some
 from bench.audit.findings import KINDS, CheckedClaim
 from bench.report.contents import Contents
@@ -54,10 +54,14 @@ class Deck:
         """Return words in the presentation's language."""
         return self.contents.say(template, *values)
 
-    @property
+    @cached_property
     def block(self) -> Block:
-        """Return the rows that the results are about: the largest block of comparable recipes."""
-        return self.contents.table.blocks[0]
+        """Return the rows that the results are about: the block with most of the deck's models."""
+        names = set(self.deck_models)
+        counts = {id(block): 0 for block in self.contents.table.blocks}
+        for block, _, run_group in self.contents.rows:
+            counts[id(block)] += run_group.label in names and not is_tuning(run_group)
+        return max(self.contents.table.blocks, key=lambda block: counts[id(block)])
 
     @cached_property
     def members(self) -> list[RunGroup]:

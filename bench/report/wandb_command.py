@@ -1,0 +1,64 @@
+"""`python -m bench.report wandb`: make or update a report of Weights & Biases."""
+
+import argparse
+import json
+import re
+import shlex
+from collections.abc import Sequence
+
+from bench.analysis.sources import add_arguments, load_source
+from bench.environment import provenance
+from bench.report.contents import Contents
+from bench.tables.text import LANGUAGES
+from bench.util.cli import OK, make_parser
+from bench.util.errors import BadInput, first_line
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = make_parser(
+        "bench.report wandb",
+        "Make a report of Weights & Biases from run records, or update the one that was made before.",
+        "python -m bench.report wandb --runs reports/runs --entity E --project P --dry-run",
+    )
+    add_arguments(parser)
+    parser.add_argument("--entity", required=True, metavar="E", help="the user or team that owns the project")
+    parser.add_argument("--project", required=True, metavar="P", help="the project that holds the runs and the report")
+    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of verdicts and tables (default: en)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent as JSON; needs no account")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the report's spec, or send it and print its address; raise BadInput where the server does not take it."""
+    arguments = build_parser().parse_args(words)
+    check_names(arguments)
+    # Imported here: it takes seconds, and help needs none of it.
+    from bench.report.wandb_report import build_report, publish, spec_of
+
+    source = load_source(arguments)
+    contents = Contents(source, arguments.lang, arguments.ablations)
+    head = provenance(f"python -m bench.report wandb {shlex.join(words)}", source.runs)
+    report = build_report(contents, arguments.entity, arguments.project, head)
+    if arguments.dry_run:
+        print(json.dumps(spec_of(report), indent=1, ensure_ascii=False))
+        return OK
+    try:
+        address, new = publish(report)
+    except Exception as error:  # wandb raises bare exceptions, and those of three libraries below it
+        where = f"--entity {arguments.entity} --project {arguments.project}"
+        raise BadInput(
+            f"{where}: the report was not sent: {first_line(error)[:300]} (`wandb login`, or --dry-run to see it here)"
+        ) from None
+    print(f"{'made' if new else 'updated'} {address}")
+    return OK
+
+
+def check_names(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for an entity or a project that W&B could not have."""
+    for key in ("entity", "project"):
+        value = getattr(arguments, key)
+        if not re.fullmatch(NAME, value):
+            raise BadInput(f"--{key} '{value}': letters, digits and -_. are allowed, at most 128")

@@ -1,0 +1,29 @@
+"""Rows of one label are told apart by what their recipes differ in."""
+
+from pathlib import Path
+
+from bench.report.contents import MAX_LETTERS
+from tests.fake_runs import write_fake_run
+from tests.report.building import contents_of
+
+
+def test_rows_of_one_label_are_told_apart_by_the_fewest_fields(tmp_path: Path) -> None:
+    write_fake_run(tmp_path, "resnet_32")
+    for changes in ({}, {"batch_size": 128}, {"algorithms": {}}):
+        write_fake_run(tmp_path, "resnet_20", **changes)
+    names = contents_of(tmp_path).names
+    assert "resnet_32" in names
+    assert len(set(names)) == 4
+    assert all(name.startswith("resnet_20 (steps ") for name in names if name != "resnet_32")
+
+
+def test_many_rows_are_named_by_what_is_unusual_or_numbered(tmp_path: Path) -> None:
+    write_fake_run(tmp_path, "resnet_20")
+    for rate in (0.2, 0.3):
+        for alpha in (0.1, 0.4, 0.5):
+            optimizer = {"name": "sgd", "lr": rate, "weight_decay": alpha * 1e-3}
+            write_fake_run(tmp_path, "resnet_20", optimizer=optimizer, algorithms={"mixup": {"alpha": alpha}})
+    write_fake_run(tmp_path, "resnet_20", precision="fp32", schedule={"name": "linear"}, batch_size=512)
+    names = contents_of(tmp_path).names
+    assert len(set(names)) == 8
+    assert max(map(len, names)) <= len("resnet_20 ()") + MAX_LETTERS + 2
