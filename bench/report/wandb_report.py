@@ -78,7 +78,7 @@ def panels() -> wr.PanelGrid:
         y=[wandb_name(f"eval_{HEADLINE}")],
         **grouped,
     )
-    bar = wr.BarPlot(title=f"{heading} of the last epoch", metrics=[score], **grouped)
+    bar = wr.BarPlot(title=f"{heading} of the last epoch", metrics=[HEADLINE], **grouped)
     scatters = [
         wr.ScatterPlot(title=f"{heading} against {words}", x=wr.SummaryMetric(key), y=score, log_x=True)
         for key, words in COSTS.items()

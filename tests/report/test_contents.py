@@ -9,12 +9,21 @@ from tests.report.building import contents_of
 
 def test_rows_of_one_label_are_told_apart_by_the_fewest_fields(tmp_path: Path) -> None:
     write_fake_run(tmp_path, "resnet_32")
+    for precision, rate in (("fp32", 0.1), ("amp_fp16", 0.1), ("fp32", 0.2)):
+        write_fake_run(tmp_path, "resnet_20", precision=precision, optimizer={"name": "sgd", "lr": rate})
+    names = contents_of(tmp_path).names
+    told = {"resnet_20 (lr 0.1, precision fp32)", "resnet_20 (lr 0.1, precision amp_fp16)"}
+    assert set(names) == {"resnet_32", *told, "resnet_20 (lr 0.2, precision fp32)"}
+
+
+def test_the_usual_recipe_needs_no_words(tmp_path: Path) -> None:
     for changes in ({}, {"batch_size": 128}, {"algorithms": {}}):
         write_fake_run(tmp_path, "resnet_20", **changes)
-    names = contents_of(tmp_path).names
-    assert "resnet_32" in names
-    assert len(set(names)) == 4
-    assert all(name.startswith("resnet_20 (steps ") for name in names if name != "resnet_32")
+    assert set(contents_of(tmp_path).names) == {
+        "resnet_20",
+        "resnet_20 (steps 7800, batch 128)",
+        "resnet_20 (algorithms none)",
+    }
 
 
 def test_many_rows_are_named_by_what_is_unusual_or_numbered(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_its_panels_are_grouped_and_drawn_from_what_is_logged(spec: dict[str, An
     panels = {panel["viewType"]: panel["config"] for panel in grid["panelBankSectionConfig"]["panels"]}
     assert panels["Run History Line Plot"]["metrics"] == ["eval/top1"]
     assert panels["Run History Line Plot"]["xAxis"] == "progress/epoch"
-    assert panels["Bar Chart"]["metrics"] == ["summary:top1"]
+    assert panels["Bar Chart"]["metrics"] == ["top1"]
     assert panels["Scatter Plot"]["yAxis"] == "summary:top1"
 
 
