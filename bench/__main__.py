@@ -13,6 +13,7 @@ COMMANDS: dict[str, Command] = {
         "bench.launch", "train one run (through the launcher: composer bench/train.py -f yamls/resnet_20.yaml)"
     ),
     "sweep": Command("bench.sweep.__main__", "train many runs, each in its own process"),
+    "rerun": Command("bench.rerun", "train a recorded run anew and say whether it was reproduced"),
     "tables": Command("bench.tables.__main__", "make tables from run records"),
     "figures": Command("bench.figures.__main__", "draw figures from run records"),
     "report": Command("bench.report.__main__", "write a report that people open, from run records"),

@@ -109,6 +109,7 @@ ROWS = (
     column("model", "Model", "模型", kind="words", make_cell=lambda c: words("{}", c.label)),
     column("technique", "Technique", "技术类别", kind="words", wide=True, make_cell=technique_cell),
     column("n", "n", "n", 0, make_cell=lambda c: number(len(c.runs), c.runs)),
+    column("steps", "Steps", "步数", 0, make_cell=of(constant_cell, "training.steps")),
     column("best_top1", "Best epoch (%)", "最佳轮次 (%)", kind="mean", make_cell=of(mean_cell, "best.top1")),
     column("params_m", "Params (M)", "参数量 (M)", 3, make_cell=of(constant_cell, "model.params", MILLION)),
     column("macs_m", "MACs (M)", "MACs (M)", make_cell=of(constant_cell, "model.macs", MILLION)),

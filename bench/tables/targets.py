@@ -14,7 +14,9 @@ from bench.tables.comparison import CLOCK
 TARGETS = (40.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
 COMPARED = ("dataset", "split", "machine")
-NAMED, SCORED = m.find("model", "n"), m.find("training_pflop", HEADLINE)
+# What a heading or a column of its own tells.
+SHOWN = (*COMPARED, "steps")
+NAMED, SCORED = m.find("model", "steps", "n"), m.find("training_pflop", HEADLINE)
 SOME = "reached by {} of {} runs; the others count with their whole time, so the mean is a lower bound"
 NONE = "reached by none of {} runs"
 ALL = Phrase("Train seconds until an evaluation first showed the target top-1, and training PFLOP of the whole run.")
@@ -83,13 +85,13 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
         rows = [
             Row(
                 {**m.measure(c, (*NAMED, *SCORED)), **{key: cells[c.runs][key] for key in keys}},
-                notes.recipe_notes(c, common, COMPARED),
+                notes.recipe_notes(c, common, SHOWN),
             )
             for c in ordered
         ]
         blocks.append(Block(notes.block_heading(values, COMPARED), rows))
     columns = (*NAMED, *(target_column(target) for target in reached), *SCORED)
-    below = (ALL, CLOCK, notes.recipe_line(common, COMPARED))
+    below = (ALL, CLOCK, notes.recipe_line(common, SHOWN))
     return Table("time_to_accuracy", Phrase("Time to accuracy", zh="达到目标准确率的时间"), columns, blocks, below)
 
 
