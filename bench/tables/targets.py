@@ -18,7 +18,6 @@ COMPARED = ("dataset", "split", "machine")
 SHOWN = (*COMPARED, "steps")
 NAMED, SCORED = m.find("model", "steps", "n"), m.find("training_pflop", HEADLINE)
 SOME = "reached by {} of {} runs; the others count with their whole time, so the mean is a lower bound"
-NONE = "reached by none of {} runs"
 ALL = Phrase("Train seconds until an evaluation first showed the target top-1, and training PFLOP of the whole run.")
 
 
@@ -44,12 +43,10 @@ def target_column(target: float) -> Column:
 
 
 def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
-    """Return the mean time of a run group's runs to one target, or a lower bound of it where only some got there."""
+    """Return the mean time of a run group's runs to one target, or a lower bound of it where not all got there."""
     if run_group.recipe_fields["machine"] == "several":
         return missing("the runs were trained on several machines")
     reached = [time for time in times if time is not None]
-    if not reached:
-        return missing(NONE, len(times))
     if len(reached) < len(times):
         spent = [record.epochs[-1]["train_seconds"] for record in run_group.records]
         bound = sum(whole if time is None else time for time, whole in zip(times, spent, strict=True)) / len(times)
@@ -68,7 +65,7 @@ def group_cells(run_group: RunGroup, targets: Sequence[float]) -> dict[str, Cell
 
 def was_reached(cell: Cell) -> bool:
     """Tell whether at least one run of a run group reached the target of a cell."""
-    return cell.value is not None or cell.low is not None
+    return cell.value is not None or (cell.low is not None and cell.why is not None and cell.why.values[0] != 0)
 
 
 def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Table:

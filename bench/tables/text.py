@@ -82,7 +82,6 @@ REASONS = {
     "reached by {} of {} runs; the others count with their whole time, so the mean is a lower bound": (
         "{1} 次运行中有 {0} 次达到；其余按全部时间计，故均值为下界"
     ),
-    "reached by none of {} runs": "{} 次运行均未达到",
     stats.ONE_RUN: "仅一次运行 (n = 1)：没有区间",
     stats.FEW_RUNS: f"少于 {stats.MIN_BOOTSTRAP} 次运行：没有 bootstrap 区间",
     stats.NO_SPREAD: "各次运行没有差异：无法检验",

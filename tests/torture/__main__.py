@@ -48,6 +48,16 @@ ARMS: dict[str, tuple[str, ...]] = {
         "max_duration=2ep",
         "precision=fp32",
     ),
+    "speed": (
+        "model.name=speed_75",
+        "optimizer={name: muon, lr: 0.1, rest: {name: sgd, lr: 0.5, momentum: 0.9, nesterov: true, decay: linear}}",
+        "schedule={name: linear, warmup: 0.25dur}",
+        "algorithms.whitening_stem={samples: 200}",
+        "algorithms.dirac_initialisation={}",
+        "augmentation={crop_padding: 2, padding_mode: reflect, flip: alternating, sizes: [[0.15, 20], [0.5, 24], [1, 32]]}",
+        "checkpoint={interval: 2ba, keep: 2}",
+        "max_duration=2ep",
+    ),
 }
 
 
