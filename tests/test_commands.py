@@ -83,7 +83,7 @@ def test_the_completion_script_is_valid_and_knows_the_commands(
     assert main(["completion", shell]) == 0
     script = tmp_path / f"bench.{shell}"
     script.write_text(capsys.readouterr().out)
-    for word in ("augment", "--retry-failed", "--per-class", "--nproc", "completion"):
+    for word in ("augment", "--retry-failed", "--what", "--nproc", "completion"):
         assert word in script.read_text()
     if shutil.which(shell):
         subprocess.run([shell, "-n", str(script)], check=True)
