@@ -59,6 +59,11 @@ class Evaluator:
         return function
 
 
+def milliseconds(words: str, heading_zh: str) -> Quantity:
+    """Return a time in milliseconds."""
+    return Quantity(words, heading_zh, unit="ms", higher_is_better=False)
+
+
 def percent(words: str, heading_zh: str, *, higher_is_better: bool = True) -> Quantity:
     """Return a quantity in percent."""
     return Quantity(words, heading_zh, unit="%", higher_is_better=higher_is_better)
@@ -82,6 +87,20 @@ EVALUATORS: dict[str, Evaluator] = {
             "scaled_ece": percent("ECE at that temperature", "该温度下的 ECE", higher_is_better=False),
         },
         table="calibration",
+    ),
+    "latency": Evaluator(
+        "time of a batch of 1 and of 128 images; several runs take turns",
+        "bench.evaluate.latency",
+        "median and 95th percentile of 100 calls, weights in the caches, images on the device",
+        {
+            "latency_128": milliseconds("batch 128", "批大小 128"),
+            "latency_128_p95": milliseconds("batch 128, 95th percentile", "批大小 128，第 95 百分位"),
+            "latency_1": milliseconds("batch 1", "批大小 1"),
+            "latency_1_p95": milliseconds("batch 1, 95th percentile", "批大小 1，第 95 百分位"),
+        },
+        table="latency",
+        together=True,
+        timed=True,
     ),
 }
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.augmentation.augment import eval_batch
 from bench.data.datasets import Dataset
-from bench.data.loader import EvalLoader, Shard
+from bench.data.layout import Images
+from bench.data.loader import EvalLoader, Shard, layout
 from bench.engines.checkpoints import Damaged
 from bench.engines.compiling import compile_network, trial_batch
 from bench.engines.evaluated import build_network, classify, keep_as_trained, load_weights
@@ -21,6 +24,9 @@ from bench.evaluate.subset import take
 from bench.records import RunRecord
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
+
+# What images that no run evaluated are classified in: the same for every run, so that results compare to the digit.
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,17 @@ class Trained:
         if len(rows) == len(self.dataset.evaluation):
             return self
         return replace(self, dataset=replace(self.dataset, evaluation=take(self.dataset.evaluation, rows)))
+
+    def normalise(self, images: Images) -> Tensor:
+        """Return uint8 N×H×W×3 images as the network takes them: normalised N×3×H×W on its device."""
+        there = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
+        batch = eval_batch(there, mean=self.dataset.mean, std=self.dataset.std)
+        return layout(batch, "channels_last" in self.spec.algorithms)
+
+    def classify_all(self, images: Images) -> Tensor:
+        """Return the float32 logits, N×classes on the CPU, of uint8 N×H×W×3 images, by batches of BATCH."""
+        parts = range(0, len(images), BATCH)
+        return torch.cat([self.classify(self.normalise(images[first : first + BATCH])).cpu() for first in parts])
 
     def classify(self, images: Tensor) -> Tensor:
         """Return the float32 logits, N×classes, of normalised N×3×H×W images on the network's device."""

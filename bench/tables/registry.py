@@ -16,6 +16,7 @@ Builder = Callable[[Sequence[RunGroup], Options], Table]
 # Of what `python -m bench.evaluate` measured; these are made without being named only where there is something to show.
 EVALUATIONS: dict[str, Builder] = {
     "calibration": evaluation_table("calibration", Phrase("Calibration", zh="概率校准")),
+    "latency": evaluation_table("latency", Phrase("Latency", zh="推理延迟")),
 }
 TABLES: dict[str, Builder] = {
     "comparison": comparison.comparison,
