@@ -102,6 +102,17 @@ EVALUATORS: dict[str, Evaluator] = {
         together=True,
         timed=True,
     ),
+    "corruptions": Evaluator(
+        "top-1 on images corrupted as in CIFAR-C: 18 kinds at 5 severities",
+        "bench.evaluate.corruptions",
+        "Hendrycks and Dietterich, ICLR 2019; mean over the 18 kinds drawn by code (frost is missing) and 5 severities",
+        {
+            "corruption_top1": percent("corrupted top-1", "损坏图像 Top-1"),
+            "main_corruption_top1": percent("corrupted top-1, 14 main kinds", "损坏图像 Top-1，14 种主要类型"),
+        },
+        table="robustness",
+        images=2_000,
+    ),
 }
 
 

@@ -17,6 +17,7 @@ Builder = Callable[[Sequence[RunGroup], Options], Table]
 EVALUATIONS: dict[str, Builder] = {
     "calibration": evaluation_table("calibration", Phrase("Calibration", zh="概率校准")),
     "latency": evaluation_table("latency", Phrase("Latency", zh="推理延迟")),
+    "robustness": evaluation_table("robustness", Phrase("Robustness", zh="鲁棒性")),
 }
 TABLES: dict[str, Builder] = {
     "comparison": comparison.comparison,
