@@ -113,6 +113,37 @@ EVALUATORS: dict[str, Evaluator] = {
         table="robustness",
         images=2_000,
     ),
+    "adversarial": Evaluator(
+        "top-1 under attacks within 1/255 to 8/255: FGSM, and PGD of 20 steps",
+        "bench.evaluate.adversarial",
+        "FGSM: Goodfellow et al., ICLR 2015; PGD: Madry et al., ICLR 2018, 20 steps of an eighth of the bound",
+        {
+            f"{attack}_{budget}_top1": percent(f"{attack.upper()} {budget}/255", f"{attack.upper()} {budget}/255")
+            for attack in ("fgsm", "pgd")
+            for budget in (1, 2, 4, 8)
+        },
+        table="robustness",
+        images=1_000,
+    ),
+    "ood": Evaluator(
+        "how well certainty tells the images of shapes100 from the network's own",
+        "bench.evaluate.ood",
+        "highest probability: Hendrycks and Gimpel, ICLR 2017; energy: Liu et al., NeurIPS 2020; against shapes100",
+        {
+            "ood_softmax": percent("OOD AUROC, softmax", "分布外 AUROC，softmax"),
+            "ood_energy": percent("OOD AUROC, energy", "分布外 AUROC，能量"),
+        },
+        table="robustness",
+    ),
+    "superclass": Evaluator(
+        "accuracy of the 20 superclasses of CIFAR-100",
+        "bench.evaluate.superclass",
+        "Krizhevsky, 2009",
+        {
+            "superclass_top1": percent("superclass top-1", "超类 Top-1"),
+            "mistakes_within": percent("mistakes within the superclass", "超类内的错误"),
+        },
+    ),
 }
 
 
