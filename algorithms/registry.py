@@ -149,6 +149,12 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "Brock et al., FreezeOut, 2017",
         cost=AS_FED,
     ),
+    "lookahead": AlgorithmRow(
+        "algorithms.lookahead:Lookahead",
+        {"interval": (Count, 5), "alpha": (Share, 0.5)},
+        "Zhang et al., NeurIPS 2019",
+        cost=PLAIN,
+    ),
     "mixup": AlgorithmRow(
         "composer.algorithms:MixUp", {"alpha": (Positive, 0.2)}, "Zhang et al., ICLR 2018", cost=PLAIN
     ),

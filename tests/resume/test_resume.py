@@ -46,6 +46,7 @@ SETS: dict[str, list[str]] = {
     "sam": [
         "algorithms.sam={interval: 2}",
         "algorithms.colout={}",
+        "algorithms.lookahead={interval: 2}",
         "algorithms.cutout={}",
         "algorithms.ghost_batchnorm={ghost_batch_size: 8}",
         "eval_interval=3ep",
