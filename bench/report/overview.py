@@ -19,6 +19,7 @@ BETTER = "{} is better than {} by {} (p {})"
 OPEN = "{} and {}: not distinguishable, {} (p {}); seeds needed: {}"
 SAME = "{} and {} are the same network by the same recipe"
 UNTESTED = "{} and {}: not tested; {}"
+UNTESTED_ROWS = "Not tested against {}, for want of seeds: {}"
 
 
 def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def block_summary(contents: Contents, members: Sequence[RunGroup], pairs: Pairs)
         "recipe": contents.say(notes.recipe_line(common_recipe(members), RANKED_TOGETHER)),
         "size": contents.say("Rows: {}; seeds of a row: {}", len(members), seeds),
         "leader": leader_line(contents, members[0]),
-        "verdicts": [sentence for arm in members[1:] for sentence in leader_verdict(contents, members[0], arm, pairs)],
+        "verdicts": leader_verdicts(contents, members[0], members[1:], pairs),
     }
 
 
@@ -58,14 +59,23 @@ def leader_line(contents: Contents, leader: RunGroup) -> str:
     return contents.say(words, contents.name(leader), column.heading, score, cell.n)
 
 
-def leader_verdict(contents: Contents, leader: RunGroup, arm: RunGroup, pairs: Pairs) -> list[dict[str, str]]:
-    """Return the verdict on a block's first row against another one, where they can be compared."""
-    place = contents.numbers[leader.runs], contents.numbers[arm.runs]
-    contrast = pairs.get(place)
-    if contrast is None:
-        return []
-    said = verdict_words(contents, contents.name(arm), contents.name(leader), contrast_cells(contrast, leader))
-    return [{"words": said, "verdict": contrast.verdict, "group": str(place[1])}]
+def leader_verdicts(
+    contents: Contents, leader: RunGroup, others: Sequence[RunGroup], pairs: Pairs
+) -> list[dict[str, str]]:
+    """Return the verdict on a block's first row against each other that it can be compared with; untested in one."""
+    said, untested = [], []
+    for arm in others:
+        place = contents.numbers[leader.runs], contents.numbers[arm.runs]
+        contrast = pairs.get(place)
+        if contrast is not None and contrast.verdict == "not tested":
+            untested.append(contents.name(arm))
+        elif contrast is not None:
+            words = verdict_words(contents, contents.name(arm), contents.name(leader), contrast_cells(contrast, leader))
+            said.append({"words": words, "verdict": contrast.verdict, "group": str(place[1])})
+    if untested:
+        words = contents.say(UNTESTED_ROWS, contents.name(leader), ", ".join(untested))
+        said.append({"words": words, "verdict": "not tested"})
+    return said
 
 
 def verdict_words(contents: Contents, arm: str, base: str, cells: dict[str, Cell]) -> str:
@@ -145,7 +155,7 @@ def missing_lines(contents: Contents) -> list[str]:
     lines += [contents.say("Left out, evaluated on another number of images: {}", run) for run in source.miscounted]
     lines += [contents.say("Left out, recipe and seed of another run: {}", run) for run in source.repeated]
     single = [contents.name(run_group) for run_group in contents.run_groups if len(run_group.runs) == 1]
-    lines += [contents.say("One seed, so no interval and no verdict: {}", name) for name in single]
+    lines += [contents.say("One seed, so no interval and no verdict: {}", ", ".join(single))] if single else []
     return [*lines, *absent_arms(contents)]
 
 

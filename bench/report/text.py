@@ -42,6 +42,7 @@ UI = {
     "{} and {}: not distinguishable, {} (p {}); seeds needed: {}": "{} 与 {}：无法区分，{} (p {})；所需种子数：{}",
     "{} and {} are the same network by the same recipe": "{} 与 {} 是同一方案的同一网络",
     "{} and {}: not tested; {}": "{} 与 {}：未检验；{}",
+    "Not tested against {}, for want of seeds: {}": "因种子不足未与 {} 检验：{}",
     "Differences in points of top-1 with half of their 95 % interval; p after Holm; Compare says how it was tested.": (
         "差值为 Top-1 百分点及其 95 % 区间的一半；p 经 Holm 校正。检验方法见“比较”。"
     ),
