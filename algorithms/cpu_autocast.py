@@ -115,10 +115,11 @@ class CPUAutocast(Algorithm):
     The loss stays outside the autocast region on purpose, and so do convolutions that are slow in bfloat16. Which these
     are is part of a checkpoint: a run that goes on elsewhere, or after another measurement, computes as it began. On a
     GPU use Composer's `precision` in its place.
+
+    `extension` is the vector extension by which the precision was chosen, such as "AMX".
     """
 
     def __init__(self, extension: str) -> None:
-        """Take the vector extension by which the precision was chosen (`bench.engines.precision`), such as "AMX"."""
         self.extension = extension
         self.slow: frozenset[str] = frozenset()
         self._network: nn.Module | None = None

@@ -21,10 +21,11 @@ class GhostBatchNormLayer(nn.Module):
     """A BatchNorm layer that in training normalises parts of at most `ghost_batch_size` samples by themselves.
 
     In training a batch smaller than a part is refused with a ValueError: it would be normalised as by plain BatchNorm.
+
+    Parameters and running statistics are those of `batchnorm`.
     """
 
     def __init__(self, batchnorm: nn.modules.batchnorm._BatchNorm, ghost_batch_size: int) -> None:
-        """Take the layer with its parameters and running statistics, and the size of a part in samples."""
         super().__init__()
         self.batchnorm, self.ghost_batch_size = batchnorm, ghost_batch_size
 
@@ -55,7 +56,6 @@ class GhostBatchNorm(Algorithm):
     """Use ghost batches of `ghost_batch_size` samples in every BatchNorm of the model."""
 
     def __init__(self, ghost_batch_size: int = 32) -> None:
-        """Take the size of a part in samples."""
         self.ghost_batch_size = ghost_batch_size
 
     def match(self, event: Event, state: State) -> bool:

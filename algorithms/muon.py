@@ -108,7 +108,6 @@ class Muon(optim.Optimizer):
         weight_decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        """Make the groups."""
         if not matrices or any(parameter.ndim < 2 for parameter in matrices):
             raise ValueError("Muon needs convolution filters or hidden matrices; this network has none of them")
         own = {"params": list(matrices), "lr": lr, "momentum": momentum, "nesterov": nesterov, "steps": steps}

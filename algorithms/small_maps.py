@@ -102,7 +102,6 @@ class SmallMaps(Algorithm):
     """
 
     def __init__(self, images: Sequence[tuple[int, int, int]], choose: Callable[[Sequence[Case]], Choices]) -> None:
-        """Choose nothing yet."""
         self.images, self.choose = images, choose
         self.choices: Choices = {}
         self._network: nn.Module | None = None

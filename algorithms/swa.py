@@ -43,7 +43,6 @@ class SWA(Algorithm):
     """
 
     def __init__(self, swa_start: str = "0.7dur", swa_end: str = "0.97dur", update_interval: str = "1ep") -> None:
-        """Take the points of the run, as Composer writes them."""
         self.start, self.end = Time.from_timestring(swa_start), Time.from_timestring(swa_end)
         interval = Time.from_timestring(update_interval)
         self.event, self.interval = EVENTS[interval.unit], int(interval.value)

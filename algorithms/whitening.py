@@ -80,7 +80,6 @@ class WhiteningStem(Algorithm):
     """
 
     def __init__(self, samples: int = 5000, epsilon: float = 5e-4, freeze: bool = True) -> None:
-        """Store the settings."""
         self.samples, self.epsilon, self.freeze = samples, epsilon, freeze
 
     def match(self, event: Event, state: State) -> bool:

@@ -48,7 +48,7 @@ from filelock import FileLock, Timeout
 from bench.analysis.metrics import HEADLINE
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
-from bench.util.files import write_atomically
+from bench.util.files import write_atomically, writing
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`sweep.timing.calibrate`).
@@ -254,11 +254,9 @@ def to_json(content: Mapping[str, Any]) -> bytes:
 def write_evaluation(run: Path, what: str, content: Mapping[str, Any]) -> Path:
     """Write `evaluation/<what>.json` of a run and return its path; raise BadInput where the disk refuses it."""
     path = run / EVALUATION / f"{what}.json"
-    try:
+    with writing(f"{path}:"):
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, to_json(content))
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be written: {error.strerror or error}") from None
     return path
 
 
@@ -266,27 +264,25 @@ class RunWriter:
     """Write one run's directory; holds the run's lock from `claim` to `release`."""
 
     def __init__(self, path: Path) -> None:
-        """Prepare to write the run at `path`; nothing is written yet."""
         self.path = path
         self._lock = FileLock(path / LOCK)
 
     def claim(self, spec: RunSpec, environment: Mapping[str, Any]) -> None:
         """Create the directory, lock the run and write its spec and environment; raise BadInput when it cannot be."""
-        try:
+        with writing(f"runs folder: {self.path}"):
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BadInput(f"run {self.path} is being trained by another process{self._holder()}") from None
-        except OSError as error:
-            raise BadInput(f"runs folder: {self.path} cannot be written: {error.strerror or error}") from None
-        try:
-            self._clean()
-            text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-            write_atomically(self.path / SPEC, text.encode())
-            write_atomically(self.path / ENVIRONMENT, to_json(environment))
-        except OSError as error:
-            self.release()
-            raise BadInput(f"runs folder: {self.path} cannot be written: {error.strerror or error}") from None
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise BadInput(f"run {self.path} is being trained by another process{self._holder()}") from None
+            try:
+                self._clean()
+                text = yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+                write_atomically(self.path / SPEC, text.encode())
+                write_atomically(self.path / ENVIRONMENT, to_json(environment))
+            except OSError:
+                self.release()
+                raise
 
     def _clean(self) -> None:
         """Write who holds the lock, and delete what a killed attempt left: temporary files, errors of its processes."""

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_source(arguments: argparse.Namespace) -> Source:
     """Return what the flags name; raise BadInput for a missing folder or one without finished runs."""
-    return make_source(read_records(arguments), arguments.wandb or str(arguments.runs), arguments.experiment)
+    return choose_source(read_records(arguments), arguments)
 
 
 def read_records(arguments: argparse.Namespace) -> list[RunRecord]:
@@ -73,6 +73,11 @@ def read_records(arguments: argparse.Namespace) -> list[RunRecord]:
 
         return read_project(arguments.wandb)
     return read_runs(arguments.runs)
+
+
+def choose_source(records: Sequence[RunRecord], arguments: argparse.Namespace) -> Source:
+    """Return what the flags choose from records; raise BadInput where none has finished."""
+    return make_source(records, arguments.wandb or str(arguments.runs), arguments.experiment)
 
 
 def make_source(records: Sequence[RunRecord], where: str, experiment: str | None = None) -> Source:

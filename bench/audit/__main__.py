@@ -15,7 +15,7 @@ from bench.environment import describe_git, say_commit
 from bench.records import read_runs
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, unknown
-from bench.util.files import write_atomically
+from bench.util.files import write_output
 from bench.zoo.counting.golden import read_golden
 
 FORMATS = {"md": to_markdown, "csv": to_csv}
@@ -67,15 +67,10 @@ def chosen(claims: Sequence[Claim], table: str | None) -> Sequence[Claim]:
 
 def write_report(report: Report, folder: Path) -> list[Path]:
     """Write audit.md and audit.csv; raise BadInput when the folder cannot be written."""
-    paths = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for suffix, render in FORMATS.items():
-            paths.append(folder / f"audit.{suffix}")
-            write_atomically(paths[-1], render(report))
-    except OSError as error:
-        raise BadInput(f"--out {folder}: cannot be written: {error.strerror or error}") from None
-    return paths
+    paths = {suffix: folder / f"audit.{suffix}" for suffix in FORMATS}
+    for suffix, path in paths.items():
+        write_output(path, FORMATS[suffix](report))
+    return list(paths.values())
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.augmentation.apply import apply_sorted_
 from bench.augmentation.erasing import erase_, fill_, runs_of
 from bench.augmentation.geometry import Integers, crop_flip, inverse
+from bench.augmentation.operations import apply_sorted_
 from bench.augmentation.plan import Plan, make_plan
 from bench.augmentation.policies import Augmentation, make_space
 from bench.augmentation.resize import resize

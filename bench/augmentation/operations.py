@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.augmentation import pointwise
 from bench.augmentation.geometry import (
     Coefficients,
+    Integers,
     Matrix,
     fixed_point,
     rotation,
@@ -184,3 +185,16 @@ def tabulate(scale: str, bins: int, height: int, width: int) -> Space:
             table = [[rows[n].parameter(float(m), height, width) for m in magnitudes[n]] for n in chosen]
             groups.append(Group(chosen[0], kernel, np.array(table)))
     return Space(bins, magnitudes, tuple(groups))
+
+
+def apply_sorted_(images: Tensor, operation: Integers, setting: Integers, space: Space) -> Tensor:
+    """Apply to each image (contiguous uint8 B×H×W×3), in place, its operation at its setting, sorted by operation.
+
+    Each kernel runs once, on a slice.
+    """
+    for group in space.groups:
+        ends = (group.first, group.first + len(group.parameters))
+        part = slice(*np.searchsorted(operation, ends).tolist())
+        if part.start < part.stop:
+            group.kernel(images[part], group.parameters[operation[part] - group.first, setting[part]])
+    return images

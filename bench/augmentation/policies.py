@@ -65,10 +65,12 @@ AUTO_AUGMENT: tuple[tuple[Step, Step], ...] = (
 
 
 class Draws:
-    """The bits of the draws of one batch, by number: those announced are hashed together, others when asked for."""
+    """The bits of the draws of one batch, by number: those announced are hashed together, others when asked for.
+
+    `indices` are those of the samples, on the CPU; `numbers` are the draws announced.
+    """
 
     def __init__(self, seed: int, epoch: int, indices: Tensor, numbers: Iterable[int] = ()) -> None:
-        """Remember whose draws these are (`indices` lie on the CPU) and hash those announced."""
         self.seed, self.epoch, self.indices = seed, epoch, indices
         self.bits: dict[int, Integers] = {}
         self._hash(list(numbers))

@@ -89,6 +89,9 @@ class TrainLoader:
 
     The order of epoch e is a permutation keyed by (seed, e); the global batch b is its b-th slice, of which rank r
     takes every world_size-th sample. Set `epoch` before iterating. `reseed(seed, step, rank)` precedes every batch.
+
+    The training split becomes resident on the device. `batch_size` is the global one; `duration` is the whole run's, of
+    whose steps progressive sizes are shares.
     """
 
     def __init__(
@@ -103,10 +106,6 @@ class TrainLoader:
         channels_last: bool = True,
         duration: Duration | None = None,
     ) -> None:
-        """Make the training split resident on the device.
-
-        `batch_size` is the global one; `duration` the whole run's, of whose steps progressive sizes are shares.
-        """
         self.images, self.labels = resident(dataset.train, device)
         check_batch_size(batch_size, shard.world_size, len(self.labels))
         self.dataset, self.augmentation = dataset, augmentation
@@ -191,6 +190,8 @@ class EvalLoader:
     """Iterate over this rank's part of the evaluation split: every image on exactly one rank, none twice.
 
     All ranks yield the same number of batches (Composer synchronises after each), whose sizes differ by at most one.
+
+    The evaluation split becomes resident on the device. `batch_size` is the most images of all ranks at once.
     """
 
     def __init__(
@@ -202,7 +203,6 @@ class EvalLoader:
         shard: Shard = Shard(),
         channels_last: bool = True,
     ) -> None:
-        """Make the evaluation split resident on the device; `batch_size` is the most images of all ranks at once."""
         self.images, self.labels = resident(dataset.evaluation, device)
         self.mean, self.std, self.channels_last = dataset.mean, dataset.std, channels_last
         self.parts = eval_parts(len(self.labels), batch_size, shard)

@@ -15,7 +15,6 @@ class Clock:
     def __init__(
         self, synchronise: Callable[[], None] = lambda: None, now: Callable[[], float] = time.perf_counter
     ) -> None:
-        """Start with all phases at zero and no phase running."""
         self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
         self._synchronise, self._now = synchronise, now
         self._phase: str | None = None

@@ -38,7 +38,7 @@ from bench.engines.checkpoints import read_checkpoint
 from bench.engines.classifier import Classifier
 from bench.engines.clock import Clock
 from bench.engines.compiling import compile_network, trial_batch
-from bench.engines.dispatch import dispatch_lean
+from bench.engines.dispatch import dispatch_to_listeners
 from bench.engines.identity import choose_precision, identify
 from bench.engines.kernels import chooses_kernels, small_maps
 from bench.engines.machine import Machine, describe_machine, find_machine
@@ -191,7 +191,7 @@ def fit(
         with stop.bounded():
             dist.initialize_dist(machine.device)
     trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say)
-    dispatch_lean(trainer.engine)
+    dispatch_to_listeners(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
         try:

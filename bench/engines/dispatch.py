@@ -23,7 +23,7 @@ def in_order(callbacks: Sequence[Callback]) -> list[Callback]:
     return sorted(callbacks, key=lambda callback: isinstance(callback, LoggerDestination))
 
 
-def dispatch_lean(engine: Engine) -> None:
+def dispatch_to_listeners(engine: Engine) -> None:
     """Make an engine, whose callbacks are all there, call only those of them that listen to an event.
 
     Unchanged where Composer does more: while it profiles, and where `ENGINE_DEBUG` asks for a message at every call.

@@ -68,7 +68,7 @@ def signals_kept() -> Iterator[None]:
 
 
 def import_composer() -> None:
-    """Import Composer, lean, and spare its Trainer a subprocess of a second that asks for the processor's name."""
+    """Import Composer without what a run never uses, and without a process that only asks for the processor's name."""
     if "composer" not in sys.modules:
         hosted = os.environ.get("MOSAICML_PLATFORM", "false").lower() == "true"
         names = {name: what for name, what in UNUSED.items() if not (hosted and name == "mcli")}

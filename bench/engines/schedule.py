@@ -20,7 +20,6 @@ class RunSchedule(ComposerScheduler):
     """
 
     def __init__(self, spec: RunSpec, epoch_batches: int) -> None:
-        """Turn the lengths of the spec's schedule into shares of its run."""
         self.name, self.settings = spec.schedule.name, shares(spec, epoch_batches)
         length = spec.max_duration
         self.seconds, self.samples = length.seconds, length.unit == "sp"

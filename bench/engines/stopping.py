@@ -91,7 +91,6 @@ class StopSignals:
     NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self) -> None:
-        """Wait for no signal yet."""
         self.received = 0
         self._interrupts = 0
         self._before: list[dict[int, Any]] = []

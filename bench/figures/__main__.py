@@ -11,7 +11,8 @@ from bench.environment import provenance
 from bench.figures import style
 from bench.figures.registry import FIGURES, all_figures
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import BadInput, unknown
+from bench.util.errors import unknown
+from bench.util.files import writing
 
 EXAMPLE = "python -m bench.figures accuracy_comparison training_curves --runs runs --out figures"
 
@@ -39,14 +40,11 @@ def main(words: Sequence[str]) -> int:
     arguments = parse(words)
     source, figures = load_source(arguments), all_figures(arguments.ablations)
     origin = provenance(f"python -m bench.figures {shlex.join(words)}", source.runs)
-    try:
+    with writing(f"--out {arguments.out}:"), style.styled():
         arguments.out.mkdir(parents=True, exist_ok=True)
-        with style.styled():
-            for name in arguments.names or FIGURES:
-                for file, figure in figures[name](source.run_groups):
-                    print(*style.save(figure, arguments.out, file, origin), sep="\n")
-    except OSError as error:
-        raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
+        for name in arguments.names or FIGURES:
+            for file, figure in figures[name](source.run_groups):
+                print(*style.save(figure, arguments.out, file, origin), sep="\n")
     for note in source.notes():
         print(note.english(), file=sys.stderr)
     return OK

@@ -5,13 +5,12 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench.analysis.sources import add_arguments, make_source, read_records
+from bench.analysis.sources import add_arguments, choose_source, read_records
 from bench.environment import provenance
 from bench.report.contents import Contents
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser
-from bench.util.errors import BadInput
-from bench.util.files import write_atomically
+from bench.util.files import write_output
 
 FORMATS = ("md", "html")
 OUT = "reports/deck/deck.LANG.FORMAT"
@@ -45,16 +44,11 @@ def main(words: Sequence[str]) -> int:
     arguments = build_parser().parse_args(words)
     out = arguments.out or Path(f"reports/deck/deck.{arguments.lang}.{arguments.format}")
     team, records = read_team(arguments.team), read_records(arguments)
-    source = make_source(records, arguments.wandb or str(arguments.runs), arguments.experiment)
+    source = choose_source(records, arguments)
     contents = Contents(source, arguments.lang, arguments.ablations)
     deck = Deck(contents, check_claims(records)[0], team, arguments.claims)
     head = provenance(f"python -m bench.report deck {shlex.join(words)}".strip(), source.runs)
     renders: dict[str, Callable[[Deck, Sequence[Slide], str], str]] = {"md": to_markdown, "html": to_html}
-    text = renders[arguments.format](deck, make_slides(deck), head)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, text)
-    except OSError as error:
-        raise BadInput(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    write_output(out, renders[arguments.format](deck, make_slides(deck), head))
     print(f"wrote {out}: {source.runs} runs")
     return OK

@@ -5,13 +5,12 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.sources import add_arguments, make_source, read_records
+from bench.analysis.sources import add_arguments, choose_source, read_records
 from bench.environment import provenance
 from bench.report.contents import Contents
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser
-from bench.util.errors import BadInput
-from bench.util.files import write_atomically
+from bench.util.files import write_output
 
 OUT = Path("reports/index.html")
 
@@ -35,13 +34,9 @@ def main(words: Sequence[str]) -> int:
 
     arguments = build_parser().parse_args(words)
     records = read_records(arguments)
-    source = make_source(records, arguments.wandb or str(arguments.runs), arguments.experiment)
+    source = choose_source(records, arguments)
     head = provenance(f"python -m bench.report html {shlex.join(words)}".strip(), source.runs)
-    page = render_page(Contents(source, arguments.lang, arguments.ablations), records, head).encode()
-    try:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(arguments.out, page)
-    except OSError as error:
-        raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
-    print(f"wrote {arguments.out}: {source.runs} runs, {len(page) / 1e6:.2f} MB")
+    page = render_page(Contents(source, arguments.lang, arguments.ablations), records, head)
+    write_output(arguments.out, page)
+    print(f"wrote {arguments.out}: {source.runs} runs, {len(page.encode()) / 1e6:.2f} MB")
     return OK

@@ -8,11 +8,10 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.augmentation.apply import apply_sorted_
 from bench.augmentation.augment import CPU_BYTES, augment_bytes, normalise, train_batches
 from bench.augmentation.erasing import erase_
 from bench.augmentation.geometry import crop_flip
-from bench.augmentation.operations import OPERATIONS
+from bench.augmentation.operations import OPERATIONS, apply_sorted_
 from bench.augmentation.plan import Plan, make_plan
 from bench.augmentation.policies import Augmentation, make_space
 from bench.speed.timing import best_of

@@ -21,7 +21,7 @@ from bench.speed.scaling_table import scaling_table
 from bench.speed.step_table import step_table
 from bench.util.cli import OK, make_parser
 from bench.util.errors import BadInput, unknown
-from bench.util.files import write_atomically
+from bench.util.files import write_output
 
 Numbers = Mapping[str, Any]
 # Measurement → the Markdown made from its numbers, in the order of the report.
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     command = shlex.join(["python", "-m", "bench.speed", "report", *arguments])
     text = f"<!-- {provenance(command)} -->\n{speed_report(options.folder)}"
     if options.out:
-        write_atomically(options.out, text)
+        write_output(options.out, text)
         print(options.out)
     else:
         print(text)

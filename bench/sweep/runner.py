@@ -16,7 +16,7 @@ from bench.sweep.backends.interface import Backend, Exit, Job
 from bench.sweep.backends.locks import RunLock, is_locked, lock_of
 from bench.sweep.states import Failure, find_failure, forget_failure, is_finished, log_path, write_failure
 from bench.sweep.suite import PlannedRun, Suite, show_command
-from bench.util.errors import BadInput
+from bench.util.files import writing
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_POLLS = 2.0
@@ -220,10 +220,8 @@ class Runner:
         own = find_failure(self.suite, run)
         log, command = str(log_path(self.suite, run)), show_command(run, self.suite.processes)
         failure = Failure(run.name, own.reason if own else ended.reason, ended.code, list(ended.lines), log, command)
-        try:
+        with writing(f"runs folder: {self.suite.folder}"):
             write_failure(self.suite, run, failure)
-        except OSError as error:
-            raise BadInput(f"runs folder: {self.suite.folder} cannot be written: {error.strerror or error}") from None
         self.progress.failed.append((run, failure))
         self.view.event(f"FAIL  {run.label}: {failure.reason}")
 

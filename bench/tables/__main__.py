@@ -20,8 +20,8 @@ from bench.tables.render_md import render_markdown
 from bench.tables.render_tex import render_latex
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import BadInput, unknown
-from bench.util.files import write_atomically
+from bench.util.errors import unknown
+from bench.util.files import write_output
 
 EXAMPLE = "python -m bench.tables comparison eca_kernel --runs runs --format tex --out reports/tables"
 Render = Callable[[Table, argparse.Namespace], str]
@@ -92,15 +92,11 @@ def show(tables: Sequence[Table], arguments: argparse.Namespace) -> str:
 
 def write(tables: Sequence[Table], arguments: argparse.Namespace, head: str) -> None:
     """Write a file for each table and print its path; raise BadInput when the folder cannot be written."""
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        for table in tables:
-            path = arguments.out / f"{table.name}.{arguments.format}"
-            comment = COMMENTS.get(arguments.format, "").format(head)
-            write_atomically(path, comment + FORMATS[arguments.format](table, arguments))
-            print(path)
-    except OSError as error:
-        raise BadInput(f"--out {arguments.out}: cannot be written: {error.strerror or error}") from None
+    comment = COMMENTS.get(arguments.format, "").format(head)
+    for table in tables:
+        path = arguments.out / f"{table.name}.{arguments.format}"
+        write_output(path, comment + FORMATS[arguments.format](table, arguments))
+        print(path)
 
 
 def main(words: Sequence[str]) -> int:

@@ -1,7 +1,11 @@
 """Files that are there whole or not at all."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from bench.util.errors import BadInput
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -19,6 +23,22 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+@contextmanager
+def writing(what: str) -> Iterator[None]:
+    """Raise BadInput where the disk refuses what is written meanwhile: "WHAT cannot be written", and why."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"{what} cannot be written: {error.strerror or error}") from None
+
+
+def write_output(path: Path, text: str) -> None:
+    """Write a file that `--out` asks for, and its folder if need be; raise BadInput where the disk refuses it."""
+    with writing(f"--out {path}:"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
 
 
 def sync_folder(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.environment import provenance
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.util.errors import BadInput
+from bench.util.files import write_output
 from bench.zoo.counting.golden import GOLDEN_PATH, Golden, read_golden, write_golden
 from bench.zoo.models import MODELS, find_model
 from bench.zoo.table import CONVENTIONS, as_markdown, as_text, zoo_table
@@ -109,10 +110,9 @@ def write_report(folder: Path, words: str) -> int:
     """Write the golden figures of the whole zoo as a Markdown file into a folder."""
     golden = read_golden(GOLDEN_PATH)
     lines = [f"<!-- {provenance(f'python -m bench.zoo {words}')} -->", "## The zoo", "", CONVENTIONS, ""]
-    folder.mkdir(parents=True, exist_ok=True)
     shown = {name: golden[name] for name in MODELS if name in golden}
     text = "\n".join([*lines, as_markdown(zoo_table(MODELS, shown, golden))]) + "\n"
-    (folder / REPORT).write_text(text, encoding="utf-8")
+    write_output(folder / REPORT, text)
     print(folder / REPORT)
     return OK
 

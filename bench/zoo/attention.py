@@ -23,10 +23,12 @@ def split_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 class Attention(nn.Module):
-    """Self-attention over N×tokens×dim: query, key and value without bias, output with one, no position term."""
+    """Self-attention over N×tokens×dim: query, key and value without bias, output with one, no position term.
+
+    `dim` is the width of a token, which the heads share.
+    """
 
     def __init__(self, dim: int, heads: int) -> None:
-        """Take the width of a token and the number of heads that share it."""
         super().__init__()
         self.heads = heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
@@ -42,7 +44,6 @@ class TokenECA(nn.Module):
     """ECA over the channel axis of N×tokens×dim: the tokens are the positions that its pooling averages."""
 
     def __init__(self, kernel: int) -> None:
-        """Take the kernel of the ECA."""
         super().__init__()
         self.eca = ECA(kernel)
 
@@ -55,7 +56,6 @@ class TransformerBlock(nn.Module):
     """Pre-norm attention, then pre-norm MLP (×4, GELU), both residual; with `eca_kernel`, ECA scales the result."""
 
     def __init__(self, dim: int, heads: int, eca_kernel: int | None = None) -> None:
-        """Take width and heads, and the kernel of an ECA where there is one."""
         super().__init__()
         self.attention = nn.Sequential(nn.LayerNorm(dim), Attention(dim, heads))
         self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))

@@ -53,10 +53,12 @@ def he_initialise(model: nn.Module) -> None:
 
 
 class ResidualNet(nn.Module):
-    """The frame of He et al. (CVPR 2016, section 4.2): 3×3 stem, residual blocks, global average pool, linear layer."""
+    """The frame of He et al. (CVPR 2016, section 4.2): 3×3 stem, residual blocks, global average pool, linear layer.
+
+    `w_stem` is the width of the stem, `w_out` that of the last block.
+    """
 
     def __init__(self, blocks: Iterable[nn.Module], w_stem: int, w_out: int, num_classes: int) -> None:
-        """Take the residual blocks, the width of the stem, that of the last block, and the number of classes."""
         super().__init__()
         check_range("num_classes", num_classes, 1, 1_000_000)
         self.stem = nn.Sequential(conv(3, w_stem, 3), nn.BatchNorm2d(w_stem), nn.ReLU(inplace=True))

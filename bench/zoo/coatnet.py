@@ -32,10 +32,12 @@ STEM_WIDTH = 64
 
 
 class TransformerStage(nn.Module):
-    """A patch convolution with bias (kernel = stride = `patch`), then transformer blocks over its positions."""
+    """A patch convolution with bias (kernel = stride = `patch`), then transformer blocks over its positions.
+
+    `eca_kernel` is the kernel of the ECA behind each block; without it there is none.
+    """
 
     def __init__(self, w_in: int, dim: int, blocks: int, heads: int, patch: int, eca_kernel: int | None = None) -> None:
-        """Take the widths in and out, the number of blocks, their heads, the patch, and the kernel of an ECA if any."""
         super().__init__()
         self.patch = nn.Conv2d(w_in, dim, patch, patch)
         self.blocks = nn.Sequential(*(TransformerBlock(dim, heads, eca_kernel) for _ in range(blocks)))
@@ -48,10 +50,12 @@ class TransformerStage(nn.Module):
 
 
 class CoAtNet(nn.Module):
-    """Stages in a row, the mean over positions, a linear head."""
+    """Stages in a row, the mean over positions, a linear head.
+
+    `width` is that of the last stage.
+    """
 
     def __init__(self, num_classes: int, stages: list[nn.Module], width: int) -> None:
-        """Take the stages and the width of the last one."""
         super().__init__()
         self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(width, num_classes)

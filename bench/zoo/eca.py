@@ -27,10 +27,12 @@ def kernel_size(kernel: int | str, channels: int) -> int:
 
 
 class ECA(nn.Module):
-    """Efficient channel attention: global average pool, 1-D convolution over channels, sigmoid, scale (section 3.2)."""
+    """Efficient channel attention: global average pool, 1-D convolution over channels, sigmoid, scale (section 3.2).
+
+    `kernel` is the odd width of the 1-D kernel.
+    """
 
     def __init__(self, kernel: int) -> None:
-        """Take the odd width of the 1-D kernel."""
         super().__init__()
         self.conv = nn.Conv1d(1, 1, kernel, padding=(kernel - 1) // 2, bias=False)
 
@@ -41,10 +43,12 @@ class ECA(nn.Module):
 
 
 class EcaBlock(BasicBlock):
-    """A basic block with ECA after the first BN (position 1), the second BN (2) or the addition (3)."""
+    """A basic block with ECA after the first BN (position 1), the second BN (2) or the addition (3).
+
+    `kernel` is that of the ECA: odd, or "adaptive".
+    """
 
     def __init__(self, w_in: int, w_out: int, stride: int, kernel: int | str, position: int) -> None:
-        """Take a basic block's sizes, the kernel or how to choose it, and where the ECA goes: 1, 2 or 3."""
         super().__init__(w_in, w_out, stride)
         check_range("position", position, 1, 3)
         setattr(self, f"attend{position}", ECA(kernel_size(kernel, w_out)))

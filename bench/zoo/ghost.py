@@ -7,10 +7,12 @@ from bench.zoo.blocks import CIFAR_WIDTHS, ResidualNet, check_range, conv, short
 
 
 class GhostModule(nn.Module):
-    """A convolution for out/ratio channels and cheap depthwise 3×3 convolutions of those for the rest (eq. 3)."""
+    """A convolution for out/ratio channels and cheap depthwise 3×3 convolutions of those for the rest (eq. 3).
+
+    `ratio` is how many maps there are for each that is convolved in full.
+    """
 
     def __init__(self, w_in: int, w_out: int, stride: int, ratio: int) -> None:
-        """Take widths, stride, and how many maps there are for each that is convolved in full."""
         super().__init__()
         primary = -(-w_out // ratio)
         cheap = primary * (ratio - 1)
@@ -30,7 +32,6 @@ class GhostBlock(nn.Module):
     """A basic block with Ghost modules in place of its two convolutions."""
 
     def __init__(self, w_in: int, w_out: int, stride: int, ratio: int) -> None:
-        """Take a basic block's sizes and the ratio of its Ghost modules."""
         super().__init__()
         self.ghost1, self.norm1 = GhostModule(w_in, w_out, stride, ratio), nn.BatchNorm2d(w_out)
         self.ghost2, self.norm2 = GhostModule(w_out, w_out, 1, ratio), nn.BatchNorm2d(w_out)

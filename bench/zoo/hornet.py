@@ -53,7 +53,6 @@ class GnConv(nn.Module):
     """
 
     def __init__(self, dim: int, order: int) -> None:
-        """Take the width and the order of the recursion."""
         super().__init__()
         self.dims = order_dims(dim, order)
         self.project_in = nn.Conv2d(dim, 2 * dim, 1)
@@ -85,10 +84,12 @@ def block(dim: int, order: int, drop_path: float) -> nn.Sequential:
 
 
 class HorNet(nn.Module):
-    """Patch stem, four stages of HorNet blocks, mean over positions, LayerNorm, linear head."""
+    """Patch stem, four stages of HorNet blocks, mean over positions, LayerNorm, linear head.
+
+    `patch` is the kernel and stride of the stem, `drop_path` the rate of DropPath at the last block.
+    """
 
     def __init__(self, num_classes: int, patch: int, drop_path: float) -> None:
-        """Take the number of classes, the patch of the stem, and the rate of DropPath at the last block."""
         super().__init__()
         rates = iter(drop_path_rates(drop_path, sum(DEPTHS)))
         stages: list[nn.Module] = [nn.Conv2d(3, DIMS[0], patch, patch), LayerNorm2d(DIMS[0])]

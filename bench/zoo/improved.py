@@ -30,7 +30,6 @@ class InvertedBlock(nn.Module):
     def __init__(
         self, w_in: int, w_out: int, stride: int, *, drop_path: float, depthwise: bool, inverted: bool
     ) -> None:
-        """Take widths, stride and rate of DropPath, and which of the block's two ideas it has."""
         super().__init__()
         width = EXPANSION * w_in if inverted else w_in
         expand = [conv(w_in, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True)] if inverted else []

@@ -36,7 +36,6 @@ class LargeSelectiveKernel(nn.Module):
     """The LSK gate: two depthwise kernels in sequence, chosen between at every position, multiply the input."""
 
     def __init__(self, dim: int) -> None:
-        """Take the width."""
         super().__init__()
         self.small = depthwise(dim, 5)
         self.large = depthwise(dim, 7, dilation=3)

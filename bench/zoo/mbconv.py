@@ -33,7 +33,6 @@ class SqueezeExcite(nn.Module):
     """Scale each channel by a gate computed from the pooled channels: /4 with bias, ReLU6, back with bias, sigmoid."""
 
     def __init__(self, width: int) -> None:
-        """Take the width."""
         super().__init__()
         hidden = width // SE_REDUCTION
         self.gate = nn.Sequential(nn.Conv2d(width, hidden, 1), nn.ReLU6(), nn.Conv2d(hidden, width, 1), nn.Sigmoid())
@@ -51,7 +50,6 @@ class SelectedDepthwise(nn.Module):
     """
 
     def __init__(self, width: int, stride: int) -> None:
-        """Take the width and the stride of the depthwise convolutions."""
         super().__init__()
         self.branches = nn.ModuleList(conv_bn_relu6(width, width, k, stride, groups=width) for k in LSK_KERNELS)
         self.score = nn.Sequential(
@@ -82,7 +80,6 @@ class MBConv(nn.Module):
     def __init__(
         self, w_in: int, w_out: int, stride: int, attention: Literal["se", "eca"] = "se", lsk: bool = False
     ) -> None:
-        """Take widths and stride, the kind of channel attention, and whether the depthwise kernel is selected."""
         super().__init__()
         hidden = EXPANSION * w_in
         self.residual = stride == 1 and w_in == w_out

@@ -28,7 +28,6 @@ class MixerLayer(nn.Module):
     """Mix tokens, then channels, of N×tokens×dim (equation 1); each MLP is pre-normed and has a residual."""
 
     def __init__(self, tokens: int, dim: int) -> None:
-        """Take the number of tokens and the width of one."""
         super().__init__()
         self.token_norm = nn.LayerNorm(dim)
         self.token_mlp = mlp(tokens, 2 * dim)
@@ -50,10 +49,12 @@ class MixerLayer(nn.Module):
 
 
 class Mixer(nn.Module):
-    """Patch embedding, mixer layers, LayerNorm, mean over tokens, linear head."""
+    """Patch embedding, mixer layers, LayerNorm, mean over tokens, linear head.
+
+    `image` is the shape of an image, `dim` the width of a token.
+    """
 
     def __init__(self, num_classes: int, image: Image, dim: int) -> None:
-        """Take the number of classes, the shape of an image, and the width of a token."""
         super().__init__()
         channels, height, width = image
         tokens = (height // PATCH) * (width // PATCH)

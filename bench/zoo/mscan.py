@@ -43,7 +43,6 @@ class MultiScaleGate(nn.Module):
     """Multi-scale convolutional attention (section 3.1): a 1×1-mixed sum of scales multiplies the input."""
 
     def __init__(self, dim: int) -> None:
-        """Take the width."""
         super().__init__()
         self.local = depthwise(dim, 5)
         self.strips = nn.ModuleList(strip_pair(dim, kernel) for kernel in (7, 11, 21))
@@ -61,7 +60,6 @@ class DeckGate(nn.Module):
     """The deck's gate: local map and two small strip pairs concatenated, 1×1, sigmoid, times the input."""
 
     def __init__(self, dim: int) -> None:
-        """Take the width."""
         super().__init__()
         self.local = depthwise(dim, 5)
         self.strips = nn.ModuleList(strip_pair(dim, kernel) for kernel in (3, 5))
@@ -77,7 +75,6 @@ class DeckBlock(nn.Module):
     """The deck's block: gate and MLP, each with a residual, both behind the same BatchNorm."""
 
     def __init__(self, dim: int) -> None:
-        """Take the width."""
         super().__init__()
         hidden = DECK_RATIO * dim
         self.norm = nn.BatchNorm2d(dim)
@@ -96,7 +93,6 @@ class DeckMSCAN(nn.Module):
     """The deck's encoder: stem, four stages, BatchNorm, mean over positions, linear head; all convolutions biased."""
 
     def __init__(self, num_classes: int) -> None:
-        """Take the number of classes."""
         super().__init__()
         stages: list[nn.Module] = [conv_norm(3, DIMS[0], 3, 2), nn.ReLU()]
         for index, (dim, depth) in enumerate(zip(DIMS, DEPTHS, strict=True)):

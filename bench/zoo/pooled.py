@@ -25,10 +25,12 @@ def same_conv(w_in: int, w_out: int, kernel: int) -> nn.Module:
 
 
 class PooledGroup(nn.Module):
-    """Convolution, 2×2 max pooling, BatchNorm, SiLU; then x + a pair of convolutions with BatchNorm and SiLU."""
+    """Convolution, 2×2 max pooling, BatchNorm, SiLU; then x + a pair of convolutions with BatchNorm and SiLU.
+
+    `w_inner` is the width within the pair, `kernel` that of the first convolution, `kernels` those of the pair.
+    """
 
     def __init__(self, w_in: int, w_out: int, w_inner: int, kernel: int, kernels: tuple[int, int]) -> None:
-        """Take the widths in, out and within the pair, the first convolution's kernel, and those of the pair."""
         super().__init__()
         self.conv1, self.norm1 = same_conv(w_in, w_out, kernel), nn.BatchNorm2d(w_out)
         self.conv2, self.norm2 = same_conv(w_out, w_inner, kernels[0]), nn.BatchNorm2d(w_inner)
@@ -46,7 +48,6 @@ class PooledNet(nn.Module):
     """A 2×2 stem without padding, three pooled groups, global max + mean, a linear layer without bias, scaled."""
 
     def __init__(self, num_classes: int) -> None:
-        """Take the number of classes."""
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, WHITENED, 2, bias=False), nn.SiLU())
         widths = (WHITENED, *(group[0] for group in GROUPS))

@@ -9,7 +9,6 @@ class BasicBlock(nn.Module):
     """Two 3×3 convolutions with BatchNorm around a shortcut; three places where a subclass may put an attention."""
 
     def __init__(self, w_in: int, w_out: int, stride: int) -> None:
-        """Take the widths in and out, and the stride of the first convolution."""
         super().__init__()
         self.conv1, self.norm1 = conv(w_in, w_out, 3, stride), nn.BatchNorm2d(w_out)
         self.conv2, self.norm2 = conv(w_out, w_out, 3), nn.BatchNorm2d(w_out)

@@ -46,10 +46,12 @@ def conv_norm(w_in: int, w_out: int, kernel: int, stride: int) -> nn.Sequential:
 
 
 class Branch(nn.Module):
-    """One residual branch of a block: norm, body, per-channel layer scale, DropPath."""
+    """One residual branch of a block: norm, body, per-channel layer scale, DropPath.
+
+    `scale` is the first value of the layer scale, `drop_path` the rate of DropPath.
+    """
 
     def __init__(self, dim: int, norm: nn.Module, body: nn.Module, scale: float, drop_path: float) -> None:
-        """Take the norm and the body of the branch, the first value of its scale, and the rate of its DropPath."""
         super().__init__()
         self.norm = norm
         self.body = body
@@ -65,7 +67,6 @@ class GatedAttention(nn.Module):
     """1×1, GELU, gate, 1×1, plus a shortcut from the normed input (VAN, section 3.2)."""
 
     def __init__(self, dim: int, gate: nn.Module) -> None:
-        """Take the width and what gates it."""
         super().__init__()
         self.body = nn.Sequential(nn.Conv2d(dim, dim, 1), nn.GELU(), gate, nn.Conv2d(dim, dim, 1))
 
@@ -88,10 +89,12 @@ def block(dim: int, ratio: int, gate: nn.Module, drop_path: float) -> nn.Sequent
 
 
 class Pyramid(nn.Module):
-    """Four stages of VAN blocks around `gate(dim)`, mean over positions, linear head."""
+    """Four stages of VAN blocks around `gate(dim)`, mean over positions, linear head.
+
+    `drop_path` is the rate of DropPath at the last block.
+    """
 
     def __init__(self, num_classes: int, stem: nn.Module, gate: Callable[[int], nn.Module], drop_path: float) -> None:
-        """Take the stem, what makes a gate of a width, and the rate of DropPath at the last block."""
         super().__init__()
         rates = iter(drop_path_rates(drop_path, sum(DEPTHS)))
         stages: list[nn.Module] = []

@@ -9,13 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import autoaugment
 
-from bench.augmentation.apply import apply_operation, apply_sorted_
 from bench.augmentation.geometry import slide_, warp_
-from bench.augmentation.operations import OPERATIONS, numbers
+from bench.augmentation.operations import OPERATIONS, Space, apply_sorted_, numbers
 from bench.augmentation.policies import make_space
 from tests.augmentation.reference import DRAWING, THEIR_NAMES, drawn_images, edge_images, real_images, theirs_on_all
 
 SOURCES = {"edge": edge_images, "drawn": lambda: drawn_images(24), "real": lambda: real_images(24)}
+
+
+def apply_operation(images: torch.Tensor, name: str, setting: int, space: Space) -> torch.Tensor:
+    """Return uint8 B×H×W×3 images that all underwent one operation at one setting (2 × bin + sign)."""
+    operation, settings = np.full(len(images), numbers()[name]), np.full(len(images), setting)
+    return apply_sorted_(images.clone(memory_format=torch.contiguous_format), operation, settings, space)
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -61,8 +61,8 @@ def train(small_data: Path, runs: Path) -> tuple[Heard, dict[str, Any]]:
 
 
 def test_the_same_is_heard_and_learned(small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard, result = train(small_data, tmp_path / "lean")
-    monkeypatch.setattr(bench.engines.composer, "dispatch_lean", lambda engine: None)
+    heard, result = train(small_data, tmp_path / "ours")
+    monkeypatch.setattr(bench.engines.composer, "dispatch_to_listeners", lambda engine: None)
     theirs, their_result = train(small_data, tmp_path / "composer")
     assert heard == theirs
     ends = heard.index(("everything", "batch_end"))

@@ -79,7 +79,6 @@ class CostCallback(Callback):
     """
 
     def __init__(self, input_shape: tuple[int, int, int], algorithms: Collection[str], clock: Clock) -> None:
-        """Begin with no passes."""
         self.input_shape, self.algorithms, self.clock = input_shape, algorithms, clock
         self.network: dict[str, Any] = {}
         self.meter = Meter()

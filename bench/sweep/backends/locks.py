@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from bench.records import LOCK
-from bench.util.errors import BadInput
+from bench.util.files import writing
 
 LOCKS = "locks"
 
@@ -42,11 +42,9 @@ class RunLock:
 
     def _open(self) -> int:
         """Open the lock's file; raise BadInput when it cannot be written."""
-        try:
+        with writing(f"lock file {self.path}"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise BadInput(f"lock file {self.path} cannot be written: {error.strerror or error}") from None
 
     @property
     def handle(self) -> int:

@@ -46,10 +46,12 @@ def explain_exit(code: int) -> str:
 
 
 class Tree:
-    """A run's launcher and all that it started: a process group of its own, whose output is appended to a log."""
+    """A run's launcher and all that it started: a process group of its own, whose output is appended to a log.
+
+    It starts at once on the slot's cores and GPUs; `locks` are the open lock files that it inherits.
+    """
 
     def __init__(self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int]) -> None:
-        """Start the command on the slot's cores and GPUs; it inherits the open lock files."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output, pinned(slot.cores):
             output.write(f"$ {shlex.join(command)}\n".encode())

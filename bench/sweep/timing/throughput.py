@@ -20,7 +20,7 @@ from bench.records import read_json, to_json
 from bench.sweep.backends.machine import Machine, make_slots
 from bench.sweep.timing.probe import Task, measure_together
 from bench.util.errors import BadInput
-from bench.util.files import write_atomically
+from bench.util.files import write_atomically, writing
 
 FILE = "machine.json"
 # A load average above this share of the cores means that the machine was busy with other processes.
@@ -116,10 +116,8 @@ def measure(
 def write_figures(folder: Path, machine: Machine, figures: Figures) -> None:
     """Write the figures of a machine, keeping those of others in the file."""
     path = folder / FILE
-    try:
+    with writing(f"runs folder: {path}"):
         folder.mkdir(parents=True, exist_ok=True)
         content = read_json(path) if path.is_file() else {}
         content[machine.name] = {str(workers): dict(tasks) for workers, tasks in figures.records.items()}
         write_atomically(path, to_json(content))
-    except OSError as error:
-        raise BadInput(f"runs folder: {path} cannot be written: {error.strerror or error}") from None

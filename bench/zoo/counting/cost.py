@@ -83,7 +83,6 @@ class OperationLog(TorchDispatchMode):
     """Note every ATen operation that runs: how often, how many elements products put out, how many had a bias added."""
 
     def __init__(self) -> None:
-        """Begin with nothing counted."""
         super().__init__()
         self.calls: Counter[Any] = Counter()
         self.activations = 0
@@ -208,11 +207,6 @@ def observe(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> Observati
         return Observation(counter.get_total_flops(), log, batch)
 
     return on_accepted_batch(run, first=1)
-
-
-def macs_by_flop_counter(model: nn.Module, input_shape: tuple[int, ...] = IMAGE) -> int:
-    """Return the MACs of one image of `input_shape` (C, H, W) by FlopCounterMode, halved."""
-    return observe(model, input_shape).macs
 
 
 def macs_by_ptflops(model: nn.Module, input_shape: tuple[int, ...] = IMAGE, batch: int = 1) -> int:

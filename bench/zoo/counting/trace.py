@@ -59,7 +59,6 @@ class Recorder(TorchDispatchMode):
     """Turn the operations that run under it into a graph, following values through views and in-place writes."""
 
     def __init__(self) -> None:
-        """Begin with an empty graph."""
         super().__init__()
         self.graph = Graph()
         self.value: dict[int, tuple[int, int]] = {}  # id of a tensor → the node and output that it holds
