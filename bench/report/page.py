@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bench.figures.style import TECHNIQUES, technique_title
@@ -26,23 +25,25 @@ from bench.report.runs import runs_data
 from bench.report.table import file_data, table_data
 from bench.report.text import SCRIPT_WORDS
 from bench.tables.contrasts import DELTA, P_VALUE, SEEDS, VERDICT
+from bench.tables.render_html import LANGUAGE_TAGS, environment
 
 FOLDER = Path(__file__).resolve().parent
+TEMPLATES = FOLDER / "templates"
 SCRIPTS = ("view.js", "table.js", "compare.js", "figures.js", "start.js")
-LANGUAGE_TAGS = {"en": "en", "zh": "zh-Hans"}
 
 
 def render_page(contents: Contents, records: Sequence[RunRecord], provenance: str) -> str:
     """Return the page as HTML; `records` are the runs that the audit takes as evidence."""
     pairs = contrast_pairs(contents.run_groups)
     script, style = bundle(), (FOLDER / "assets" / "page.css").read_text(encoding="utf-8")
-    template = environment().get_template("page.html")
+    template = environment(TEMPLATES).get_template("page.html")
     return template.render(
         t=contents.say,
         language=LANGUAGE_TAGS[contents.language],
         provenance=provenance,
         script=Markup(script),
         style=Markup(style),
+        title=contents.say("Report of the efficient-training benchmark"),
         digests={"script": digest(script), "style": digest(style)},
         overview=overview(contents, pairs),
         table=table_data(contents),
@@ -53,17 +54,6 @@ def render_page(contents: Contents, records: Sequence[RunRecord], provenance: st
         citation=citation(provenance),
         techniques=technique_data(contents),
         data=script_data(contents, pairs),
-    )
-
-
-def environment() -> Environment:
-    """Return what renders the templates: it escapes all that is not marked as markup, and fails for what is missing."""
-    return Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
     )
 
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from bench.report.deck.slide import Deck, Slide
-from bench.report.page import FOLDER, LANGUAGE_TAGS, digest, environment
+from bench.report.page import FOLDER, TEMPLATES, digest
+from bench.tables.render_html import LANGUAGE_TAGS, environment
 from bench.tables.render_md import table_parts
 from bench.util.markdown import escape, escape_around_code
 
@@ -29,16 +30,13 @@ def to_markdown(deck: Deck, slides: Sequence[Slide], provenance: str) -> str:
 def to_html(deck: Deck, slides: Sequence[Slide], provenance: str) -> str:
     """Return the slides as one HTML file without a script, one a page when it is printed."""
     style = "\n".join((FOLDER / "assets" / name).read_text(encoding="utf-8") for name in STYLES)
-    return (
-        environment()
-        .get_template("deck.html")
-        .render(
-            t=deck.say,
-            language=LANGUAGE_TAGS[deck.contents.language],
-            provenance=provenance,
-            style=Markup(style),
-            digest=digest(style),
-            title=slides[0].title,
-            slides=[(slide, [Markup(figure.svg) for figure in slide.figures]) for slide in slides],
-        )
+    template = environment(TEMPLATES).get_template("deck.html")
+    return template.render(
+        t=deck.say,
+        language=LANGUAGE_TAGS[deck.contents.language],
+        provenance=provenance,
+        style=Markup(style),
+        digests={"style": digest(style)},
+        title=slides[0].title,
+        slides=[(slide, [Markup(figure.svg) for figure in slide.figures]) for slide in slides],
     )
