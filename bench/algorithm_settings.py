@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError, create_model
 
 from algorithms.registry import ALGORITHMS, CONFLICTS, ELSEWHERE, AlgorithmRow, import_target
-from bench.util.errors import BadInput, nearest, unknown
+from bench.util.errors import BadInput, check_known, nearest
 
 
 def validate_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -23,8 +23,7 @@ def find_algorithm(name: str) -> AlgorithmRow:
     plain = str(name).lower().replace("_", "").replace("-", "")
     if name not in ALGORITHMS and plain in ELSEWHERE:
         raise BadInput(f"unknown algorithm '{name}': it is declared as {ELSEWHERE[plain]}.")
-    if name not in ALGORITHMS:
-        raise unknown("algorithm", name, ALGORITHMS)
+    check_known("algorithm", name, ALGORITHMS)
     return ALGORITHMS[name]
 
 

@@ -22,7 +22,7 @@ from bench.augmentation.policies import (
     Integers,
     Stage,
 )
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 
 ALTERNATING = "alternating"
 
@@ -60,8 +60,7 @@ def make_plan(indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentat
 
     `size` is (height, width) of the images. Raises BadInput for a policy that does not exist.
     """
-    if augmentation.policy not in POLICIES:
-        raise unknown("augmentation policy", augmentation.policy, POLICIES)
+    check_known("augmentation policy", augmentation.policy, POLICIES)
     # Hashed together because that is cheap: all draws but the later attempts at erasing, which few samples need.
     policy = POLICIES[augmentation.policy]
     last = STAGES + PER_STAGE * policy.length(augmentation)

@@ -25,7 +25,7 @@ from bench.data.prepare import (
     three_ways,
     torchvision_parts,
 )
-from bench.util.errors import BadInput, unknown
+from bench.util.errors import BadInput, check_known, unknown
 
 SplitName = Literal["test", "tuning"]
 
@@ -249,8 +249,7 @@ def load_dataset(name: str, root: str | Path | None = None, split: SplitName = "
     a tenth of the training images, which are then not trained on. What is drawn by code is drawn at the first
     use; any number of processes may call this at once. Raises BadInput for a name or file that cannot be used.
     """
-    if split not in get_args(SplitName):
-        raise unknown("split", split, get_args(SplitName))
+    check_known("split", split, get_args(SplitName))
     folder = find_folder(name, data_root(root))
     row = DATASETS.get(name)
     classes = class_names(name, folder)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.metrics import METRICS
 from bench.evaluate.registry import EVALUATORS
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 
 if TYPE_CHECKING:
     from bench.evaluate.trained import Trained
@@ -43,8 +43,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     options = build_parser().parse_args(words)
     options.what = list(dict.fromkeys(options.what))
     for name in options.what:
-        if name not in EVALUATORS:
-            raise unknown("evaluation", name, EVALUATORS)
+        check_known("evaluation", name, EVALUATORS)
     return options
 
 

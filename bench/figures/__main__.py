@@ -11,7 +11,7 @@ from bench.environment import provenance
 from bench.figures import style
 from bench.figures.registry import FIGURES, all_figures
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 from bench.util.files import writing
 
 EXAMPLE = "python -m bench.figures accuracy_comparison training_curves --runs runs --out figures"
@@ -30,8 +30,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """Return the arguments; raise BadInput for an unknown figure."""
     arguments = build_parser().parse_args(words)
     for name in arguments.names:
-        if name not in FIGURES:
-            raise unknown("figure", name, FIGURES)
+        check_known("figure", name, FIGURES)
     return arguments
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bench.environment import usable_cores
 from bench.speed.kinds import describe_host, folder_name, kept_file
 from bench.util.cli import make_parser
-from bench.util.errors import BadInput, unknown
+from bench.util.errors import BadInput, check_known
 from bench.util.files import write_atomically
 from bench.zoo.models import MODELS
 
@@ -54,8 +54,7 @@ def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
     if hasattr(options, "models"):
         options.models = list(MODELS) if options.models == ["all"] else options.models
         for model in options.models:
-            if model not in MODELS:
-                raise unknown("model", model, MODELS)
+            check_known("model", model, MODELS)
     for flag, limit in most.items():
         if not 0 < getattr(options, flag) <= limit:
             raise BadInput(f"--{flag} {getattr(options, flag)}: must be above 0 and at most {limit}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 
 DECLARED, ALL = "default", "all"
 
@@ -40,8 +40,7 @@ MODES: dict[str, Mode | None] = {
 def expand(names: Sequence[str]) -> list[str]:
     """Return the named modes, each once, where `all` stands for the default and every eager one; or raise BadInput."""
     for name in names:
-        if name not in (*MODES, ALL):
-            raise unknown("mode", name, (*MODES, ALL))
+        check_known("mode", name, (*MODES, ALL))
     return list(dict.fromkeys(mode for name in names for mode in ([DECLARED, *EAGER] if name == ALL else [name])))
 
 

@@ -26,7 +26,7 @@ from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite, plan_suite
 from bench.sweep.timing.calibrate import all_runs, calibration_runs, record_noise_floor
 from bench.sweep.timing.estimate import Estimate
 from bench.util.cli import FAILED, OK, make_parser
-from bench.util.errors import BadInput, unknown
+from bench.util.errors import BadInput, check_known
 
 EXAMPLE = "python -m bench.sweep -f yamls/suites/cpu_first.yaml --dry-run"
 TIMING_LOCK = "timing.lock"
@@ -55,8 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def make_backend(name: str, suite: Suite) -> Backend[Any]:
     """Return a backend for a suite; raise BadInput for a name that is not registered."""
-    if name not in BACKENDS:
-        raise unknown("backend", name, BACKENDS)
+    check_known("backend", name, BACKENDS)
     return BACKENDS[name](suite)
 
 

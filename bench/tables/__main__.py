@@ -20,7 +20,7 @@ from bench.tables.render_md import render_markdown
 from bench.tables.render_tex import render_latex
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 from bench.util.files import write_output
 
 EXAMPLE = "python -m bench.tables comparison eca_kernel --runs runs --format tex --out reports/tables"
@@ -58,8 +58,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments = build_parser().parse_args(words)
     known = all_tables(arguments.ablations)
     for name in arguments.names:
-        if name not in known:
-            raise unknown("table", name, known)
+        check_known("table", name, known)
     return arguments
 
 

@@ -1,6 +1,6 @@
 """The one kind of error that a user's input can cause, and the helpers that word it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher
 
 
@@ -33,3 +33,9 @@ def unknown(kind: str, name: str, allowed: Iterable[str], *, most: int = 60) -> 
     names = sorted(str(item) for item in allowed)
     listed = ", ".join(names[:most]) + (f", … ({len(names)} in all)" if len(names) > most else "")
     return BadInput(f"unknown {kind} '{name}'.{nearest(name, names)} Allowed: {listed}.")
+
+
+def check_known(kind: str, name: str, allowed: Collection[str]) -> None:
+    """Raise BadInput for a name that a registry does not hold."""
+    if name not in allowed:
+        raise unknown(kind, name, allowed)

@@ -25,7 +25,7 @@ import torch
 from timm.layers import LayerNorm2d
 from torch import nn
 
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 from bench.zoo.improved import drop_path_rates
 from bench.zoo.initialise import truncated_normal
 from bench.zoo.van import Branch, depthwise
@@ -109,6 +109,5 @@ class HorNet(nn.Module):
 
 def hornet_tiny(num_classes: int, stem: str = "cifar", drop_path: float = 0.2) -> nn.Module:
     """Build HorNet-T 7×7; raises BadInput for a stem other than "cifar" and "imagenet"."""
-    if stem not in PATCH:
-        raise unknown("stem", stem, PATCH)
+    check_known("stem", stem, PATCH)
     return HorNet(num_classes, PATCH[stem], drop_path)

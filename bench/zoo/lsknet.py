@@ -20,7 +20,7 @@ inside the MLP that the authors' detector switches on belongs to their fine-tuni
 import torch
 from torch import nn
 
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 from bench.zoo.van import DIMS, Pyramid, conv_norm, depthwise
 
 # Kernel and stride of the first convolution.
@@ -62,7 +62,6 @@ class LargeSelectiveKernel(nn.Module):
 
 def lsknet_tiny(num_classes: int, stem: str = "cifar", drop_path: float = 0.1) -> nn.Module:
     """Build LSKNet-T with a linear head; raises BadInput for a stem other than "cifar" and "imagenet"."""
-    if stem not in STEMS:
-        raise unknown("stem", stem, STEMS)
+    check_known("stem", stem, STEMS)
     kernel, stride = STEMS[stem]
     return Pyramid(num_classes, conv_norm(3, DIMS[0], kernel, stride), LargeSelectiveKernel, drop_path)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 
 TIMM_PREFIX = "timm/"
 NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
@@ -232,6 +232,5 @@ def find_model(name: str) -> Model:
     """
     if name.startswith(TIMM_PREFIX):
         return _timm(name.removeprefix(TIMM_PREFIX), "timm", "timm", "timm", deck=False)
-    if name not in MODELS:
-        raise unknown("model", name, MODELS)
+    check_known("model", name, MODELS)
     return MODELS[name]

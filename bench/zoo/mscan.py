@@ -25,7 +25,7 @@ training logs (two BatchNorms would make 3,362,756). Its running statistics are 
 import torch
 from torch import nn
 
-from bench.util.errors import unknown
+from bench.util.errors import check_known
 from bench.zoo.initialise import fan_out_normal
 from bench.zoo.van import DEPTHS, DIMS, Pyramid, conv_norm, depthwise
 
@@ -110,8 +110,7 @@ class DeckMSCAN(nn.Module):
 
 def mscan_stem(stem: str) -> nn.Sequential:
     """Return two 3×3 convolutions, each with BN, GELU between, that divide the size by 4, or by 2 for 32 px images."""
-    if stem not in STEMS:
-        raise unknown("stem", stem, STEMS)
+    check_known("stem", stem, STEMS)
     first, second = STEMS[stem]
     half = DIMS[0] // 2
     return nn.Sequential(conv_norm(3, half, 3, first), nn.GELU(), conv_norm(half, DIMS[0], 3, second))

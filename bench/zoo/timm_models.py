@@ -7,7 +7,7 @@ import timm
 from torch import nn
 
 from bench.data.prepare import Image
-from bench.util.errors import BadInput, first_line, unknown
+from bench.util.errors import BadInput, check_known, first_line, unknown
 from bench.zoo.sizes import SizeError
 from bench.zoo.stem import STEMS, open_stem, patch_size, shrink_patch, smaller_patch, stem_reduction
 
@@ -90,8 +90,7 @@ def timm_model(
     and a stem that cannot be changed, SizeError for a size that it cannot be built for.
     """
     check_name(timm_name)
-    if stem not in STEMS:
-        raise unknown("stem", stem, STEMS)
+    check_known("stem", stem, STEMS)
     options = {"drop_rate": drop_rate, "drop_path_rate": drop_path_rate}
     build = create if stem == "imagenet" else with_cifar_stem
     return build(timm_name, num_classes, image, options)
