@@ -77,8 +77,13 @@ def keyed_bits(seed: int, epoch: int, indices: Tensor, draw: int | Sequence[int]
     return bits if steps.ndim else bits.squeeze(0)
 
 
+def keyed_uniform(seed: int, epoch: int, indices: Tensor, draw: int | Sequence[int]) -> Tensor:
+    """Return float64 numbers in [0, 1), multiples of 2^-32; arguments and shapes as in `keyed_bits`."""
+    return as_uniform(keyed_bits(seed, epoch, indices, draw))
+
+
 def as_uniform(bits: Array) -> Array:
-    """Return 32-bit values as float64 numbers in [0, 1), multiples of 2^-32."""
+    """Return 32-bit values as float64 numbers in [0, 1)."""
     return bits * 2.0**-32
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from bench.augmentation import keyed
-from bench.augmentation.keyed import as_integers, as_uniform, keyed_bits, keyed_permutation
+from bench.augmentation.keyed import as_integers, keyed_bits, keyed_permutation, keyed_uniform
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15
@@ -34,7 +34,7 @@ def reference_bits(seed: int, epoch: int, index: int, draw: int, purpose: int = 
 
 
 def uniforms(seed: int = 0, epoch: int = 0, draw: int = 0, first: int = 0) -> NDArray[np.float64]:
-    return as_uniform(keyed_bits(seed, epoch, torch.arange(first, first + N), draw)).numpy()
+    return keyed_uniform(seed, epoch, torch.arange(first, first + N), draw).numpy()
 
 
 def test_mixer_is_splitmix64() -> None:
