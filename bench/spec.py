@@ -248,6 +248,19 @@ class CheckpointSection(Section):
     keep: int = Field(default=2, ge=1)
 
 
+class DeepSpeedSection(Section):
+    """How DeepSpeed trains a run, with `engine: deepspeed`; results stay the same but for rounding.
+
+    `accumulation_steps` parts a process's batch, as more processes would: batch statistics are computed of each part.
+    """
+
+    # What is partitioned over the processes: 0 nothing, 1 the optimizer's state, 2 gradients too, 3 parameters too.
+    zero_stage: int = Field(default=0, ge=0, le=3)
+    # Keep the optimizer's state in the host's memory, and update there.
+    offload_optimizer: bool = False
+    accumulation_steps: int = Field(default=1, ge=1)
+
+
 class WandbSection(Section):
     """Where the run is logged; the mode is WANDB_MODE if set, else offline under the run directory."""
 
@@ -277,6 +290,7 @@ class RunSpec(Section):
     compile: bool = False
     # What trains the run, a name of `bench.engines.registry`; the recipe is the same on each of them.
     engine: str = "composer"
+    deepspeed: DeepSpeedSection = DeepSpeedSection()
     device: Literal["auto", "cpu", "gpu"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     eval_interval: Interval = Duration.parse("1ep")
@@ -305,6 +319,7 @@ NOT_IDENTITY = (
     "runs",
     "data.root",
     "engine",
+    "deepspeed",
     "device",
     "threads",
     "checkpoint",

@@ -10,8 +10,8 @@ import torch
 
 from bench.data.datasets import Dataset
 from bench.engines.clock import start_clock
-from bench.engines.composer import fit
 from bench.engines.precision import Decision
+from bench.engines.registry import find_engine
 from bench.engines.stopping import StopSignals
 from bench.environment import describe_environment
 from bench.records import RunWriter, run_directory
@@ -29,7 +29,7 @@ def train_here(
     writer.claim(spec, environment)
     try:
         clock = start_clock(time.time(), time.time())
-        fit(spec, dataset, writer, environment, clock, StopSignals(), watchers, decision=decision)
+        find_engine(spec.engine)(spec, dataset, writer, environment, clock, StopSignals(), watchers, decision=decision)
     finally:
         writer.release()
     return writer.path

@@ -6,6 +6,7 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 import atexit
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from bench.engines.fast_import import import_composer
@@ -59,6 +60,23 @@ from bench.util.console import Console
 from bench.zoo.build import build_declared, find_model
 
 
+@dataclass(frozen=True)
+class Parallelism:
+    """How the processes of a run train one network together.
+
+    `attach` gets the Trainer, whose network and optimizer are whole and hold what a checkpoint gave back, right before
+    it trains. A process's batch is forwarded in `parts` of one size.
+    """
+
+    classifier: type[Classifier] = Classifier
+    attach: Callable[[Trainer, RunSpec, Machine], None] = lambda trainer, spec, machine: None
+    parts: int = 1
+
+
+# Composer's own: torch's DistributedDataParallel around the network.
+DATA_PARALLEL = Parallelism()
+
+
 def composer_precision(machine: Machine) -> Precision:
     """Return Composer's precision; on a CPU it stays fp32 and `CPUAutocast` computes in bfloat16."""
     return Precision.FP32 if machine.device == "cpu" else Precision(machine.precision)
@@ -85,9 +103,14 @@ def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[Tr
     return train, EvalLoader(dataset, batch_size=spec.eval_batch_size, **shared)
 
 
-def whole(batch: Any, _: int | float) -> list[Any]:
-    """Return a batch as the one piece that it is forwarded in: micro-batches are never asked for."""
-    return [batch]
+def splitter(parts: int) -> Callable[[Any, int | float], Sequence[Any]]:
+    """Return the function that gives a batch, (images, labels), in equal parts, whatever size Composer asks for."""
+
+    def split(batch: Any, _: int | float) -> Sequence[Any]:
+        """Return the parts."""
+        return [batch] if parts == 1 else list(zip(*(value.chunk(parts) for value in batch), strict=True))
+
+    return split
 
 
 def evaluation_times(interval: str) -> Callable[[State, Event], bool]:
@@ -117,19 +140,22 @@ def build_trainer(
     cost: CostCallback,
     writer: RunWriter,
     report: Callable[[str], None],
+    parallelism: Parallelism = DATA_PARALLEL,
 ) -> Trainer:
     """Return Composer's Trainer for the spec, ready to fit."""
     reproducibility.seed_all(spec.seed)
     train, evaluation = build_loaders(spec, dataset, machine)
-    model, image = Classifier(build_declared(spec.model, dataset)), dataset.image
+    model, image = parallelism.classifier(build_declared(spec.model, dataset)), dataset.image
     seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
     averages = any(ALGORITHMS[name].averaged for name in spec.algorithms)
     statistics = [EstimateStatistics(cost.clock, cost.meter, train, machine.precision)] if averages else []
     return Trainer(
         model=model,
-        train_dataloader=DataSpec(train, split_batch=whole),
-        eval_dataloader=Evaluator(label="eval", dataloader=DataSpec(evaluation, split_batch=whole), metric_names=[]),
+        train_dataloader=DataSpec(train, split_batch=splitter(parallelism.parts)),
+        eval_dataloader=Evaluator(
+            label="eval", dataloader=DataSpec(evaluation, split_batch=splitter(1)), metric_names=[]
+        ),
         eval_interval=evaluation_times(str(spec.eval_interval)),
         max_duration=UNREACHABLE if seconds else str(spec.max_duration.rounded(len(train))),
         optimizers=build_optimizer(
@@ -166,6 +192,7 @@ def fit(
     decision: Decision | None = None,
     *,
     show_progress: bool = True,
+    parallelism: Parallelism = DATA_PARALLEL,
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
@@ -190,7 +217,7 @@ def fit(
     if machine.shard.world_size > 1:
         with stop.bounded():
             dist.initialize_dist(machine.device)
-    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say)
+    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say, parallelism)
     dispatch_to_listeners(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:
@@ -199,6 +226,7 @@ def fit(
             complete = resume(trainer, identity, writer, recorder, say)
             compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine, say)
             if not complete:
+                parallelism.attach(trainer, spec, machine)
                 train_to_end(trainer, recorder, saver)
             facts = {**describe_machine(machine, environment), "compiled": compiled}
             result = summarise(spec, dataset, recorder, cost, facts, writer.path.name)

@@ -10,8 +10,13 @@ from bench.util.errors import BadInput
 
 
 def identify(spec: RunSpec, world_size: int, precision: str) -> Content:
-    """Return what a checkpoint says about its run: whose it is, by how many processes and in which precision."""
-    return {"recipe": recipe_hash(spec), "seed": spec.seed, "world_size": world_size, "precision": precision}
+    """Return what a checkpoint says about its run: whose it is, and what computed it in which precision.
+
+    The parts of a batch are those of which batch statistics are computed.
+    """
+    parts = world_size * (spec.deepspeed.accumulation_steps if spec.engine == "deepspeed" else 1)
+    computed = {"engine": spec.engine, "world_size": world_size, "batch_parts": parts, "precision": precision}
+    return {"recipe": recipe_hash(spec), "seed": spec.seed, **computed}
 
 
 def check_owner(content: Content, mine: Content) -> None:
@@ -31,6 +36,19 @@ def check_identity(content: Content, mine: Content, path: Path) -> None:
         raise BadInput(
             f"run {path} was saved by {theirs} processes, not {ours}: batch statistics are computed per process, so "
             f"the result would be neither run's. Resume with -n {theirs}, or change seed or experiment"
+        )
+    theirs, ours = content.get("batch_parts", content["world_size"]), mine["batch_parts"]
+    if theirs != ours:
+        raise BadInput(
+            f"run {path} was saved with {theirs} parts of a batch, not {ours}: batch statistics are computed of each "
+            f"part. Resume with the deepspeed.accumulation_steps that it was started with"
+        )
+    # Checkpoints of before there were several engines are Composer's.
+    theirs, ours = content.get("engine", "composer"), mine["engine"]
+    if theirs != ours:
+        raise BadInput(
+            f"run {path} was saved by engine {theirs} and cannot resume with {ours}: each rounds in its own "
+            f"way, so the result would be neither's. Resume with engine={theirs}, or change seed or experiment"
         )
     theirs, ours = content.get("precision", mine["precision"]), mine["precision"]
     if theirs != ours:

@@ -11,6 +11,7 @@ from bench.algorithm_settings import check_network
 from bench.data.datasets import Dataset
 from bench.data.prepare import Image
 from bench.data.sizes import Sizes, size_at
+from bench.engines.registry import ENGINES, refuse
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 
@@ -45,6 +46,7 @@ def check_model(spec: RunSpec, dataset: Dataset) -> None:
     if any(ALGORITHMS[name].check for name in spec.algorithms):
         import_composer()
         check_network(spec.algorithms, model)
+    refuse(ENGINES[spec.engine].check_network, model, dataset.image)
     check_smaller(spec, model, dataset.image)
 
 

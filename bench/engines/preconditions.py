@@ -14,6 +14,7 @@ from bench.algorithm_settings import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.model_check import check_model, check_sizes
 from bench.engines.precision import Decision, find_device
+from bench.engines.registry import ENGINES, refuse
 from bench.engines.wandb_login import check_wandb
 from bench.schedule import shares
 from bench.spec import RunSpec
@@ -33,6 +34,7 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     check_batch_size(spec.batch_size, world_size)
     check_process_batch(spec.algorithms, spec.batch_size // world_size)
     check_device(spec)
+    refuse(ENGINES[spec.engine].check, spec, world_size)
     decision = choose_precision(spec, run)
     if rank == 0:
         check_port(world_size)

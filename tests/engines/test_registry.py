@@ -8,13 +8,13 @@ import pytest
 from bench import train
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset
-from bench.engines.registry import ENGINES, find_engine
+from bench.engines.registry import ENGINES, EngineRow, find_engine
 from bench.records import RunWriter, read_runs
 from bench.spec import RunSpec, recipe_hash
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 
-TOY = "tests.engines.test_registry:toy_engine"
+TOY = EngineRow("tests.engines.test_registry:toy_engine")
 
 
 def toy_engine(spec: RunSpec, dataset: Dataset, writer: RunWriter, *rest: Any, **options: Any) -> dict[str, Any]:
