@@ -6,20 +6,22 @@ import pytest
 from torch import Tensor, nn
 
 from bench import train
-from bench.config import YAMLS, load_spec
+from bench.config import load_spec
 from bench.engines.checkpoints import Damaged
 from bench.engines.deepspeed_check import REFUSED, check_deepspeed, check_unused, refusals
 from bench.engines.identity import check_identity, identify
 from bench.spec import RunSpec, recipe_hash
 from bench.util.cli import BAD_INPUT, run_command
 from bench.util.errors import BadInput
+from tests.conftest import REPOSITORY
 
+SMALL = REPOSITORY / "tests" / "small.yaml"
 DEEPSPEED = ["engine=deepspeed", "data.name=easy", "batch_size=16", "device=cpu"]
 MUON = "optimizer={name: muon, lr: 0.1, rest: {name: sgd, lr: 0.1}}"
 
 
 def spec_of(*words: str) -> RunSpec:
-    return load_spec(YAMLS / "resnet_20.yaml", [*DEEPSPEED, *words])
+    return load_spec(SMALL, [*DEEPSPEED, *words])
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_missing_extra_is_one_line_with_the_command(
     easy_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("bench.engines.deepspeed_check.find_spec", lambda name: None)
-    words = ["-f", str(YAMLS / "resnet_20.yaml"), *DEEPSPEED, f"data.root={easy_root}", f"runs={tmp_path / 'runs'}"]
+    words = ["-f", str(SMALL), *DEEPSPEED, f"data.root={easy_root}", f"runs={tmp_path / 'runs'}"]
     assert run_command(train.main, [*words, "wandb.enabled=false"]) == BAD_INPUT
     (line,) = capsys.readouterr().err.splitlines()
     assert "pip install 'deepspeed==" in line
@@ -95,7 +97,7 @@ class Toy(nn.Sequential):
 
 def test_the_recipe_is_the_same_at_every_stage() -> None:
     stages = {recipe_hash(spec_of(f"deepspeed.zero_stage={stage}")) for stage in range(4)}
-    assert stages == {recipe_hash(load_spec(YAMLS / "resnet_20.yaml", [*DEEPSPEED[1:]]))}
+    assert stages == {recipe_hash(load_spec(SMALL, [*DEEPSPEED[1:]]))}
 
 
 @pytest.mark.parametrize("word", ["zero_stage=4", "zero_stage=-1", "accumulation_steps=0", "zero_stag=1"])
@@ -106,7 +108,7 @@ def test_the_section_is_checked(word: str) -> None:
 
 def test_a_run_goes_on_with_its_engine_alone() -> None:
     """A checkpoint of before there were several engines is Composer's; another stage may go on."""
-    composer = identify(load_spec(YAMLS / "resnet_20.yaml", DEEPSPEED[1:]), 2, "fp32")
+    composer = identify(load_spec(SMALL, DEEPSPEED[1:]), 2, "fp32")
     old = {key: value for key, value in composer.items() if key not in ("engine", "batch_parts")}
     two, three = (identify(spec_of(f"deepspeed.zero_stage={stage}"), 2, "fp32") for stage in (2, 3))
     parted = identify(spec_of("deepspeed.accumulation_steps=2"), 2, "fp32")
