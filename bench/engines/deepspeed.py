@@ -6,6 +6,7 @@ Checkpoints hold what those of `engine: composer` hold: partitioned state is gat
 """
 
 import gc
+import logging
 import os
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from composer import Trainer
 from composer.algorithms import GradientClipping
 from composer.core import Precision
+from composer.utils import dist
 from torch import Tensor, optim
 
 from bench.engines.classifier import Classifier
@@ -61,7 +63,7 @@ class EngineClassifier(Classifier):
         """Return all weights and statistics, gathered where they are partitioned; every rank must call it."""
         if self.engine is None or self.engine.zero_optimization_stage() < 3:
             return super().state_dict(*arguments, **options)
-        from deepspeed.zero import GatheredParameters
+        from deepspeed.runtime.zero import GatheredParameters
 
         with GatheredParameters(list(self.parameters())):
             gathered = super().state_dict(*arguments, **options)
@@ -135,6 +137,8 @@ def import_deepspeed(device: str) -> Any:
 
     # Sums through shared memory, which the first start would compile for about a minute.
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # It warns of every optimizer that is not its own.
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     return deepspeed
 
 
@@ -151,6 +155,8 @@ def attach(trainer: Trainer, spec: RunSpec, machine: Machine) -> None:
     assert isinstance(model, EngineClassifier)
     state.model = model
     gc.collect()  # DistributedDataParallel's buffers
+    # Composer does without a process group where there is one process; DeepSpeed would look for MPI.
+    dist.initialize_dist(machine.device)
     (optimizer,) = state.optimizers
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     saved = optimizer.state_dict()
