@@ -69,6 +69,16 @@ SETS: dict[str, list[str]] = {
 }
 
 
+IDENTITY = {
+    "recipe": "01234567",
+    "seed": 3,
+    "engine": "composer",
+    "world_size": 8,
+    "batch_parts": 8,
+    "precision": "fp32",
+}
+
+
 def test_the_sets_hold_every_algorithm() -> None:
     chosen = {word.removeprefix("algorithms.").partition("=")[0] for words in SETS.values() for word in words}
     assert set(ALGORITHMS) <= chosen
@@ -175,7 +185,7 @@ def test_weights_of_another_shape_are_refused() -> None:
 
 
 def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -> None:
-    saved = {"recipe": "01234567", "seed": 3, "world_size": 8, "precision": "fp32"}
+    saved = dict(IDENTITY)
     check_identity(saved, dict(saved), tmp_path)
     with pytest.raises(BadInput, match=r"saved by 8 processes, not 2.*-n 8"):
         check_identity(saved, {**saved, "world_size": 2}, tmp_path)
@@ -187,7 +197,7 @@ def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -
 
 def test_a_checkpoint_is_of_one_precision(tmp_path: Path) -> None:
     """One of before this was recorded is of the precision that its recipe declares."""
-    mine = {"recipe": "01234567", "seed": 3, "world_size": 8, "precision": "fp32"}
+    mine = dict(IDENTITY)
     check_identity({key: value for key, value in mine.items() if key != "precision"}, mine, tmp_path)
     with pytest.raises(BadInput, match="saved in amp_bf16 and cannot resume in fp32"):
         check_identity({**mine, "precision": "amp_bf16"}, mine, tmp_path)
