@@ -9,7 +9,7 @@ from bench.util.cli import Command, make_group_parser, run_command, run_group
 COMMANDS: dict[str, Command] = {
     "html": Command("bench.report.html_command", "write one page that needs nothing else"),
     "wandb": Command("bench.report.wandb_command", "make or update a report of Weights & Biases"),
-    "deck": Command("bench.report.deck_command", "write the presentation anew, slide by slide"),
+    "deck": Command("bench.report.deck_command", "write the presentation anew: Markdown, HTML slides, or PowerPoint"),
 }
 
 

@@ -1,54 +1,102 @@
-"""`python -m bench.report deck`: write the presentation anew from runs."""
+"""`python -m bench.report deck`: write the presentation anew from run records."""
 
 import argparse
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.analysis.sources import add_arguments, choose_source, read_records
 from bench.environment import provenance
-from bench.report.contents import Contents
+from bench.report.deck.slides import Deck, Picture
 from bench.tables.text import LANGUAGES
 from bench.util.cli import OK, make_parser
-from bench.util.files import write_output
+from bench.util.files import write_atomically, writing
 
-FORMATS = ("md", "html")
 OUT = "reports/deck/deck.LANG.FORMAT"
+EXAMPLE = "python -m bench.report deck --runs reports/runs --lang zh --format md --claims"
+
+
+def write_md(deck: Deck) -> dict[str, bytes]:
+    """Return the files of a deck in Markdown: the text and its pictures."""
+    from bench.report.deck.write_md import render_markdown
+
+    pictures = (part for slide in deck.slides for part in slide.parts if isinstance(part, Picture))
+    return {MAIN: render_markdown(deck).encode(), **{p.name: p.content for p in pictures}}
+
+
+def write_html(deck: Deck) -> dict[str, bytes]:
+    """Return a deck in HTML, which has its pictures in it."""
+    from bench.report.deck.write_html import render_html
+
+    return {MAIN: render_html(deck).encode()}
+
+
+def write_pptx(deck: Deck) -> dict[str, bytes]:
+    """Return a deck for presentation programs."""
+    from bench.report.deck.write_pptx import render_pptx
+
+    return {MAIN: render_pptx(deck)}
+
+
+# The name of the deck itself among the files that a writer returns; the others are its pictures.
+MAIN = ""
+# Format → its writer, and the format of its pictures.
+FORMATS: dict[str, tuple[Callable[[Deck], Mapping[str, bytes]], str]] = {
+    "md": (write_md, "svg"),
+    "html": (write_html, "svg"),
+    "pptx": (write_pptx, "png"),
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser(
         "bench.report deck",
-        "Write the presentation anew from run records, slide by slide; what no run has shows as missing.",
-        "python -m bench.report deck --runs reports/runs --lang zh --format html",
+        "Write the 2025 presentation anew, slide by slide, from run records; what no run has is shown as missing.",
+        EXAMPLE,
     )
     add_arguments(parser)
     parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="language of the slides (default: zh)")
-    parser.add_argument("--format", choices=FORMATS, default="md", help="outline or slides (default: md)")
-    parser.add_argument("--team", type=Path, metavar="YAML", help="subtitle, team, presenter, date, school, …")
+    parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
     parser.add_argument("--claims", action="store_true", help="put the deck's own figures beside ours")
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {OUT}")
+    parser.add_argument("--allow-mixed", action="store_true", help="compare rows of different steps, batch, data too")
+    parser.add_argument("--about", type=Path, metavar="YAML", help="title, team, presenter, date, school, thanks")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"pictures stand beside it (default: {OUT})")
     return parser
 
 
 def main(words: Sequence[str]) -> int:
-    """Write the presentation and say where; raise BadInput for what cannot be read or written."""
-    # Imported here: help needs neither templates nor figures.
-    from bench.report.claims import check_claims
-    from bench.report.deck.render import to_html, to_markdown
-    from bench.report.deck.slide import Deck, Slide
-    from bench.report.deck.slides import make_slides
-    from bench.report.deck.team import read_team
+    """Write the deck and say where; raise BadInput for what cannot be read or written."""
+    from bench.report.deck.about import About, read_about  # imported here: help needs neither records nor figures
+    from bench.report.deck.build import build_deck
+    from bench.report.deck.material import Material
 
     arguments = build_parser().parse_args(words)
-    out = arguments.out or Path(f"reports/deck/deck.{arguments.lang}.{arguments.format}")
-    team, records = read_team(arguments.team), read_records(arguments)
+    about = read_about(arguments.about) if arguments.about else About()
+    write, form = FORMATS[arguments.format]
+    records, where = read_records(arguments), arguments.wandb or str(arguments.runs)
     source = choose_source(records, arguments)
-    contents = Contents(source, arguments.lang, arguments.ablations)
-    deck = Deck(contents, check_claims(records)[0], team, arguments.claims)
-    head = provenance(f"python -m bench.report deck {shlex.join(words)}".strip(), source.runs)
-    renders: dict[str, Callable[[Deck, Sequence[Slide], str], str]] = {"md": to_markdown, "html": to_html}
-    write_output(out, renders[arguments.format](deck, make_slides(deck), head))
+    material = Material(
+        records,
+        source,
+        where,
+        arguments.lang,
+        about,
+        beside=arguments.claims,
+        mixed=arguments.allow_mixed,
+        ablations=arguments.ablations,
+        form=form,
+    )
+    deck = build_deck(material, provenance(f"python -m bench.report deck {shlex.join(words)}".strip(), source.runs))
+    out = arguments.out or Path(f"reports/deck/deck.{arguments.lang}.{arguments.format}")
+    save(write(deck), out)
     print(f"wrote {out}: {source.runs} runs")
     return OK
+
+
+def save(files: Mapping[str, bytes], out: Path) -> None:
+    """Write the deck and its pictures beside it; raise BadInput where they cannot be written."""
+    with writing(f"--out {out}:"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            write_atomically(out if name == MAIN else out.with_name(name), content)

@@ -1,7 +1,7 @@
 """The words of the page in Chinese, beside those of the tables; English is the key."""
 
 from bench.analysis.cells import Phrase
-from bench.report.deck.words import DECK
+from bench.report.deck.text import DECK
 from bench.tables.text import ZH, say
 
 # What the script says, by the name that it uses.

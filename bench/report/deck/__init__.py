@@ -1,1 +1,1 @@
-"""The presentation written anew from runs, slide by slide (`python -m bench.report deck`)."""
+"""The presentation written anew from run records: slides as plain data, and a writer for each format."""
