@@ -41,6 +41,15 @@ def words_of(stage: int, name: str) -> list[str]:
     return ["engine=deepspeed", f"deepspeed.zero_stage={stage}", "precision=fp32", *words]
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process be the only one of a run in its environment, and in no later test's: launchers read it."""
+    single = {"NODE_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}
+    for name, value in {**single, "DS_ACCELERATOR": "cpu"}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("alone", "without_gpu")
 @pytest.mark.parametrize(
     ("name", "stage"), [("sgd", 0), ("sgd", 2), ("adamw", 1), ("adamw", 3), ("parts", 2), ("bfloat16", 3)]
 )
