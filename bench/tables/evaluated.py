@@ -56,6 +56,8 @@ def evaluation_cell(run_group: RunGroup, evaluator: str, name: str) -> Cell:
     if EVALUATORS[evaluator].timed and len(machines(run_group, evaluator)) > 1:
         return missing("the runs were measured on several machines")
     found = run_group.evaluated(f"{evaluator}.{name}")
+    if not found and any(evaluator in record.evaluations for record in run_group.records):
+        return missing("'{}' was not recorded", name)
     if not found:
         return missing("not measured: python -m bench.evaluate RUN --what {}", evaluator)
     return from_estimate(stats.mean_interval(list(found.values())), list(found))
