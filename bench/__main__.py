@@ -1,11 +1,10 @@
 """`bench COMMAND …`, or `python -m bench.COMMAND …`: all commands of the suite."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from bench.engines.memory import keep_freed_memory
-from bench.util.cli import OK, Command, make_group_parser, run_command, run_group
+from bench.util.cli import OK, Command, Group, run_command
 
 COMMANDS: dict[str, Command] = {
     "data": Command("bench.data.__main__", "prepare a data set"),
@@ -24,18 +23,15 @@ COMMANDS: dict[str, Command] = {
     "zoo": Command("bench.zoo.__main__", "list the models and count what they cost"),
     "completion": Command("bench.completion", "print a script that completes these commands in a shell"),
 }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser whose --help lists the commands."""
-    example = "python -m bench tables comparison --runs runs"
-    return make_group_parser("bench", "Run a command of the suite.", example, COMMANDS)
+EXAMPLE = "python -m bench tables comparison --runs runs"
+GROUP = Group("bench", "Run a command of the suite.", EXAMPLE, "command", COMMANDS)
+build_parser = GROUP.build_parser
 
 
 def main(words: Sequence[str]) -> int:
     """Run a command; without one list them all."""
     if words:
-        return run_group(build_parser(), COMMANDS, words, "command")
+        return GROUP.main(words)
     for name, command in COMMANDS.items():
         print(f"python -m bench.{name:<10}  {command.summary}")
     print("Each says more with --help. `bench COMMAND` runs the same.")

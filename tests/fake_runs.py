@@ -273,3 +273,11 @@ def write_many(runs: Path, models: Sequence[str] = TWENTY_FIVE, seeds: int = 40,
             (path / SPEC).write_bytes(to_json(spec.model_dump(mode="json")))  # JSON is YAML
             (path / EPOCHS).write_bytes(b"".join(to_line(row) for row in rows))
             (path / RESULT).write_bytes(to_json(fake_result(spec, FAKES[model], rows, path.name)))
+
+
+def write_seeds(runs: Path, models: Sequence[str], seeds: int = 3) -> Path:
+    """Write generated runs of some models, each with some seeds, by the suite's writer; return the folder."""
+    for seed in range(seeds):
+        for model in models:
+            write_fake_run(runs, model, seed)
+    return runs

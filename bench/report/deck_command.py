@@ -5,15 +5,14 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.analysis.sources import add_arguments, choose_source, read_records
+from bench.analysis.sources import choose_source, read_records
 from bench.environment import provenance
+from bench.report.arguments import report_parser
 from bench.report.deck.slides import Deck, Picture
-from bench.tables.text import LANGUAGES
-from bench.util.cli import OK, make_parser
+from bench.util.cli import OK
 from bench.util.files import write_atomically, writing
 
 OUT = "reports/deck/deck.LANG.FORMAT"
-EXAMPLE = "python -m bench.report deck --runs reports/runs --lang zh --format md --claims"
 
 
 def write_md(deck: Deck) -> dict[str, bytes]:
@@ -50,13 +49,8 @@ FORMATS: dict[str, tuple[Callable[[Deck], Mapping[str, bytes]], str]] = {
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = make_parser(
-        "bench.report deck",
-        "Write the 2025 presentation anew, slide by slide, from run records; what no run has is shown as missing.",
-        EXAMPLE,
-    )
-    add_arguments(parser)
-    parser.add_argument("--lang", choices=LANGUAGES, default="zh", help="language of the slides (default: zh)")
+    summary = "Write the 2025 presentation anew, slide by slide, from run records; what no run has is shown as missing."
+    parser = report_parser("deck", summary, "--lang zh --format md --claims", "the slides", default="zh")
     parser.add_argument("--format", choices=FORMATS, default="md", help="default: md")
     parser.add_argument("--claims", action="store_true", help="put the deck's own figures beside ours")
     parser.add_argument("--allow-mixed", action="store_true", help="compare rows of different steps, batch, data too")

@@ -5,11 +5,11 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.analysis.sources import add_arguments, choose_source, read_records
+from bench.analysis.sources import choose_source, read_records
 from bench.environment import provenance
+from bench.report.arguments import report_parser
 from bench.report.contents import Contents
-from bench.tables.text import LANGUAGES
-from bench.util.cli import OK, make_parser
+from bench.util.cli import OK
 from bench.util.files import write_output
 
 OUT = Path("reports/index.html")
@@ -17,13 +17,8 @@ OUT = Path("reports/index.html")
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = make_parser(
-        "bench.report html",
-        "Write run records as one page of HTML: verdicts, table, comparison, figures, runs, the deck's claims.",
-        "python -m bench.report html --runs reports/runs --out reports/index.html",
-    )
-    add_arguments(parser)
-    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the page (default: en)")
+    summary = "Write run records as one page of HTML: verdicts, table, comparison, figures, runs, the deck's claims."
+    parser = report_parser("html", summary, "--out reports/index.html", "the page")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"default: {OUT}")
     return parser
 

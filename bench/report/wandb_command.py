@@ -6,11 +6,11 @@ import re
 import shlex
 from collections.abc import Sequence
 
-from bench.analysis.sources import add_arguments, load_source
+from bench.analysis.sources import load_source
 from bench.environment import provenance
+from bench.report.arguments import report_parser
 from bench.report.contents import Contents
-from bench.tables.text import LANGUAGES
-from bench.util.cli import OK, make_parser
+from bench.util.cli import OK
 from bench.util.errors import BadInput, first_line
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
@@ -18,15 +18,10 @@ NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = make_parser(
-        "bench.report wandb",
-        "Make a report of Weights & Biases from run records, or update the one that was made before.",
-        "python -m bench.report wandb --runs reports/runs --entity E --project P --dry-run",
-    )
-    add_arguments(parser)
+    summary = "Make a report of Weights & Biases from run records, or update the one that was made before."
+    parser = report_parser("wandb", summary, "--entity E --project P --dry-run", "verdicts and tables")
     parser.add_argument("--entity", required=True, metavar="E", help="the user or team that owns the project")
     parser.add_argument("--project", required=True, metavar="P", help="the project that holds the runs and the report")
-    parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of verdicts and tables (default: en)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent as JSON; needs no account")
     return parser
 

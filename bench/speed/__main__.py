@@ -1,11 +1,9 @@
 """Measure speed: `python -m bench.speed augment | step | scaling | depthwise`; `bench.speed report` reports it."""
 
-import argparse
 import sys
-from collections.abc import Sequence
 
 from bench.engines.memory import keep_freed_memory
-from bench.util.cli import Command, make_group_parser, run_command, run_group
+from bench.util.cli import Command, Group, run_command
 
 # Imported only when asked for.
 COMMANDS: dict[str, Command] = {
@@ -19,18 +17,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "report": Command("bench.speed.report", "report all kept measurements, by kind of machine"),
 }
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser whose --help lists the measurements."""
-    example = "python -m bench.speed augment --save augment"
-    return make_group_parser("bench.speed", "Measure speed as ratios within one process.", example, COMMANDS)
-
-
-def main(words: Sequence[str]) -> int:
-    """Run one measurement with its own arguments."""
-    return run_group(build_parser(), COMMANDS, words, "measurement")
-
+EXAMPLE = "python -m bench.speed augment --save augment"
+GROUP = Group("bench.speed", "Measure speed as ratios within one process.", EXAMPLE, "measurement", COMMANDS)
+build_parser, main = GROUP.build_parser, GROUP.main
 
 if __name__ == "__main__":
     # As in the training runs that are measured.

@@ -48,27 +48,34 @@ def make_parser(command: str, summary: str, example: str) -> argparse.ArgumentPa
     )
 
 
-def make_group_parser(
-    command: str, summary: str, example: str, commands: Mapping[str, Command]
-) -> argparse.ArgumentParser:
-    """Return the parser of a group of subcommands, whose --help lists them."""
-    width = max(map(len, commands))
-    listed = "\n".join(f"  {name:<{width}}  {item.summary}" for name, item in commands.items())
-    parser = make_parser(command, f"{summary}\n\n{listed}\n\nEach has its own --help.", example)
-    parser.usage = f"{parser.prog} COMMAND …"
-    return parser
+@dataclass(frozen=True)
+class Group:
+    """The subcommands of a command of which one must be named; `kind` is what messages call one of them."""
 
+    command: str
+    summary: str
+    example: str
+    kind: str
+    commands: Mapping[str, Command]
 
-def run_group(parser: argparse.ArgumentParser, commands: Mapping[str, Command], words: Sequence[str], kind: str) -> int:
-    """Run the subcommand that the first word names; raise BadInput where it names none."""
-    if words and words[0] in commands:
-        return commands[words[0]].run(words[1:])
-    if words and words[0] not in HELP:
-        raise unknown(kind, words[0], commands)
-    parser.print_help()
-    if not words:
-        raise BadInput(f"name a {kind}: {', '.join(commands)}")
-    return OK
+    def build_parser(self) -> argparse.ArgumentParser:
+        """Return the parser whose --help lists the subcommands."""
+        width = max(map(len, self.commands))
+        listed = "\n".join(f"  {name:<{width}}  {item.summary}" for name, item in self.commands.items())
+        parser = make_parser(self.command, f"{self.summary}\n\n{listed}\n\nEach has its own --help.", self.example)
+        parser.usage = f"{parser.prog} COMMAND …"
+        return parser
+
+    def main(self, words: Sequence[str]) -> int:
+        """Run the subcommand that the first word names; raise BadInput where it names none."""
+        if words and words[0] in self.commands:
+            return self.commands[words[0]].run(words[1:])
+        if words and words[0] not in HELP:
+            raise unknown(self.kind, words[0], self.commands)
+        self.build_parser().print_help()
+        if not words:
+            raise BadInput(f"name a {self.kind}: {', '.join(self.commands)}")
+        return OK
 
 
 def run_default(commands: Mapping[str, Command], default: str, words: Sequence[str]) -> int:

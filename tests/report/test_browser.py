@@ -10,7 +10,7 @@ import pytest
 
 from bench.audit.findings import VERDICTS
 from bench.tables.render_csv import render_csv
-from tests.fake_runs import write_fake_run
+from tests.fake_runs import write_fake_run, write_seeds
 from tests.report.browser import CHROMIUM, Tab, open_browser
 from tests.report.building import build_page
 from tests.tables.building import build
@@ -24,10 +24,8 @@ NAMES = f"{SHOWN}.map(row => row.querySelector('th a').textContent)"
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return six networks × 3 seeds in two blocks (generated)."""
-    root = tmp_path_factory.mktemp("browser")
+    root = write_seeds(tmp_path_factory.mktemp("browser"), MODELS)
     for seed in range(3):
-        for name in MODELS:
-            write_fake_run(root, name, seed)
         write_fake_run(root, "resnet_20", seed, batch_size=128, fake={"top1": 68.0})
     return root
 

@@ -14,7 +14,7 @@ from bench.report.text import CHINESE, SCRIPT_WORDS
 from bench.tables.page import make_page
 from bench.tables.render_csv import render_csv
 from tests.conftest import REPOSITORY
-from tests.fake_runs import FAKES, write_fake_run, write_many
+from tests.fake_runs import FAKES, write_fake_run, write_many, write_seeds
 from tests.report.building import Element, build_page, contents_of, read_page
 from tests.tables.building import build
 from tests.test_escaping import NASTY
@@ -26,10 +26,7 @@ MODELS = ("resnet_20", "eca_resnet_20", "resnet_32", "ghost_resnet_20", "improve
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return five networks × 3 seeds, one run that has not finished, one network with a single seed (generated)."""
-    root = tmp_path_factory.mktemp("report")
-    for seed in range(3):
-        for name in MODELS:
-            write_fake_run(root, name, seed)
+    root = write_seeds(tmp_path_factory.mktemp("report"), MODELS)
     write_fake_run(root, "resnet_56", 0)
     write_fake_run(root, "resnet_56", 1, finished=False)
     return root

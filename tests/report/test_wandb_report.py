@@ -16,7 +16,7 @@ import pytest
 from bench.analysis.wandb_ids import run_id
 from bench.report.__main__ import main
 from bench.util.cli import run_command
-from tests.fake_runs import write_fake_run
+from tests.fake_runs import write_fake_run, write_seeds
 from tests.report.building import contents_of
 from tests.test_escaping import NASTY
 
@@ -27,11 +27,7 @@ NAMED = ["--entity", "team", "--project", "cifar"]
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return three networks × 3 seeds (generated)."""
-    root = tmp_path_factory.mktemp("wandb_report")
-    for seed in range(3):
-        for name in MODELS:
-            write_fake_run(root, name, seed)
-    return root
+    return write_seeds(tmp_path_factory.mktemp("wandb_report"), MODELS)
 
 
 def command(runs: Path, *words: str, server: str = "http://127.0.0.1:1") -> subprocess.CompletedProcess[str]:
