@@ -12,7 +12,7 @@ from bench.records import Row, RunRecord, names_a_run, printable
 from bench.util.errors import BadInput
 
 # Why a run that somebody else logged to the project is in no table, as its status.
-FOREIGN = "its config is no spec of a run"
+FOREIGN = "its config is not the spec of a run"
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ def arms_of(entry: ModelEntry, file: Path, where: str) -> Sequence[str | None]:
         return [None]
     if not isinstance(arms, Mapping):
         if entry.arms:
-            raise BadInput(f"{where}: {file} is no ablation: it has no arms")
+            raise BadInput(f"{where}: {file} is not an ablation: it has no arms")
         return [None]
     for arm in entry.arms or ():
         if arm not in arms:

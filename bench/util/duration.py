@@ -33,7 +33,7 @@ class Duration:
         if self.unit not in UNITS:
             raise ValueError(f"unknown unit '{self.unit}'; allowed are {', '.join(UNITS)}")
         if not self.value.is_finite() or self.value < 0:
-            raise ValueError(f"{self.value} {UNITS[self.unit]} is no duration")
+            raise ValueError(f"{self.value} {UNITS[self.unit]} is not a duration")
         if self.unit not in DECIMAL_UNITS and self.value != int(self.value):
             raise ValueError(f"{UNITS[self.unit]} ({self.unit}) are whole numbers")
         if self.unit == "dur" and self.value > 1:

@@ -77,7 +77,7 @@ def test_a_run_of_somebody_else_is_left_out_and_named(tmp_path: Path, config: di
     foreign = SimpleNamespace(**{**vars(run), "config": config, "name": "sweep-7"})
     source = make_source([read_online(run), read_online(foreign)], "online")
     assert source.runs == 1
-    assert source.unfinished == ["generated/sweep-7 [its config is no spec of a run]"]
+    assert source.unfinished == ["generated/sweep-7 [its config is not the spec of a run]"]
 
 
 def test_texts_of_an_online_run_cannot_steer_a_terminal(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"models": ["resnet_2O.yaml"]}, ["key 'models.0'", "resnet_2O.yaml", "Did you mean 'resnet_20.yaml'?"]),
     ({"models": [{"fiel": "resnet_20.yaml"}]}, ["models.0.fiel", "Did you mean 'file'?"]),
     ({"models": [3]}, ["models.0", "3"]),
-    ({"models": [{"file": "resnet_20.yaml", "arms": ["x"]}]}, ["models.0.arms", "is no ablation"]),
+    ({"models": [{"file": "resnet_20.yaml", "arms": ["x"]}]}, ["models.0.arms", "is not an ablation"]),
     (
         {"models": [{"file": "ablations/ghost_ratio.yaml", "arms": ["ratio5"]}]},
         ["models.0.arms", "Did you mean 'ratio"],

@@ -39,7 +39,7 @@ def test_anything_else_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(("value", "unit"), [("NaN", "ep"), ("Infinity", "ep"), ("-1", "ba"), ("1", "tok")])
 def test_what_is_no_duration_cannot_be_made(value: str, unit: str) -> None:
-    with pytest.raises(ValueError, match=r"no duration|unknown unit"):
+    with pytest.raises(ValueError, match=r"not a duration|unknown unit"):
         Duration(Decimal(value), unit)
 
 
