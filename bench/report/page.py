@@ -43,7 +43,6 @@ def render_page(contents: Contents, records: Sequence[RunRecord], provenance: st
         provenance=provenance,
         script=Markup(script),
         style=Markup(style),
-        title=contents.say("Report of the efficient-training benchmark"),
         digests={"script": digest(script), "style": digest(style)},
         overview=overview(contents, pairs),
         table=table_data(contents),
