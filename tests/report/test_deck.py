@@ -35,11 +35,6 @@ RUN = re.compile(r"([\w.+-]+/[\w.+-]+)-s(\d+(?:,\d+)*)")
 
 
 @pytest.fixture(scope="module")
-def committed() -> Deck:
-    return committed_deck(beside=True)
-
-
-@pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return generated runs of the deck's recipe of all models, three seeds each."""
     root = tmp_path_factory.mktemp("whole")

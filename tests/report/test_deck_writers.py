@@ -16,16 +16,11 @@ from bench.util.cli import OK, run_command
 from bench.util.errors import BadInput
 from tests.fake_runs import write_fake_run
 from tests.report.building import read_page
-from tests.report.decks import committed_deck, deck_of
+from tests.report.decks import deck_of
 from tests.test_escaping import NASTY
 
 SAID = printable(NASTY)
 ABOUT = About(title=SAID, team=SAID, thanks={SAID: "$x_1$ [a](javascript:b)"})
-
-
-@pytest.fixture(scope="module")
-def committed() -> Deck:
-    return committed_deck(beside=True)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from bench.report.deck.grids import grid_of
 from bench.report.deck.material import Material, deck_models
 from bench.report.deck.missing import missing_models, wanted_models
 from bench.report.deck.opening import all_runs, conditions
-from bench.report.deck.slides import Line, Part, Picture
+from bench.report.deck.slides import Grid, Line, Part, Picture
 from bench.report.overview import verdict_words
 from bench.tables import measures as m
 from bench.tables.contrasts import contrast_cells
@@ -42,14 +42,7 @@ def accuracy(material: Material) -> list[Part]:
     runs = all_runs(material)
     return [
         *conditions(material),
-        grid_of(
-            material,
-            table,
-            TABLE_1,
-            rows=material.rows(table)[:FIRST],
-            claims="comparison",
-            absent=absent_models(material, wanted[:FIRST]),
-        ),
+        first_rows(material, table, TABLE_1, wanted),
         *leader_lines(material),
         grid_of(material, techniques, TABLE_2, claims="by_technique", absent=absent_techniques(material, techniques)),
         *verdict_lines(material, checked),
@@ -67,6 +60,12 @@ def accuracy(material: Material) -> list[Part]:
             runs,
         ),
     ]
+
+
+def first_rows(material: Material, table: Table, keys: Sequence[str], wanted: Sequence[str]) -> Grid:
+    """Return the first rows of a table of models, and the first wanted models that no run has."""
+    absent = absent_models(material, wanted[:FIRST])
+    return grid_of(material, table, keys, rows=material.rows(table)[:FIRST], claims="comparison", absent=absent)
 
 
 def absent_models(material: Material, models: Sequence[str]) -> dict[str, str]:
@@ -112,14 +111,7 @@ def efficiency(material: Material) -> list[Part]:
     wanted = [one.claim.row for one in efficient[:FIRST]]
     return [
         *conditions(material),
-        grid_of(
-            material,
-            table,
-            EFFICIENCY,
-            rows=material.rows(table)[:FIRST],
-            claims="comparison",
-            absent=absent_models(material, wanted),
-        ),
+        first_rows(material, table, EFFICIENCY, wanted),
         *time_lines(material),
         *verdict_lines(material, efficient),
         *missing_models(material, wanted),
