@@ -15,9 +15,9 @@ PAGE_WIDTH, PAGE_HEIGHT = 13.333, 7.5
 LEFT, TOP = 0.5, 1.2
 WIDTH, HEIGHT = PAGE_WIDTH - 2 * LEFT, 5.85
 POINT = 1 / 72
-# Type of a line by its kind, and of commands.
+# Type of a line by its kind, of titles at most, and of commands.
 SIZES = {"plain": 16.0, "heading": 17.0, "missing": 13.0, "correction": 14.0, "small": 11.0}
-COMMAND = 10.0
+TITLE, COMMAND = 26.0, 10.0
 # Of the size of type: the width of a letter on average (East Asian ones count as two), the height of a line, the gap.
 LETTER, LEADING, GAP = 0.56, 1.22, 0.35
 MONO_LETTER = 0.62
@@ -89,7 +89,13 @@ def line_height(line: Line) -> float:
 
 def lines_of(text: str, letter: float, width: float) -> int:
     """Return how many lines a text takes; a tenth is lost at the ends of lines that break at words."""
-    return max(1, math.ceil(display_width(text) * letter / (0.92 * width)))
+    length = display_width(text) * letter
+    return 1 if length <= width else math.ceil(length / (0.92 * width))
+
+
+def title_size(title: str) -> float:
+    """Return the size of type at which a title takes one line, if that can be read."""
+    return max(LARGEST, min(TITLE, WIDTH / (display_width(title) * LETTER * POINT)))
 
 
 def type_size(grid: Grid) -> float:
@@ -102,7 +108,7 @@ def type_size(grid: Grid) -> float:
 def wanted(grid: Grid) -> list[int]:
     """Return how many letters each column would like; headings may break, and long words of a column too."""
     return [
-        min(40, max(display_width(heading) // 2 + 1, *(display_width(row[place].words) for row in grid.rows), 3))
+        min(40, 1 + max(display_width(heading) // 2 + 1, *(display_width(row[place].words) for row in grid.rows), 3))
         for place, heading in enumerate(grid.headings)
     ]
 

@@ -13,7 +13,7 @@ from bench.report.deck.slides import Deck, Grid, Line, Part, Picture, Slide, cit
 from bench.util.errors import BadInput
 
 LATIN, CHINESE, MONO = "Arial", "Microsoft YaHei", "Courier New"
-TITLE_SIZE, PAGE_SIZE = 26.0, 10.0
+PAGE_SIZE = 10.0
 INK, QUIET, WARNING, WRONG = "1B1B1B", "595959", "8A4B00", "A31515"
 COLOURS = {"plain": INK, "heading": INK, "missing": WARNING, "correction": WRONG, "small": QUIET}
 STARTS = {"plain": "• ", "heading": "", "missing": "⚠ ", "correction": "✗ ", "small": ""}
@@ -64,7 +64,7 @@ def notes_of(slide: Slide, deck: Deck) -> str:
 def add_title(page: Any, slide: Slide, count: str) -> None:
     """Put the title on a page, and below it the number of the slide."""
     title = text_box(page, 0.35, 0.75)
-    write(title.paragraphs[0], slide.title, TITLE_SIZE, INK, bold=True)
+    write(title.paragraphs[0], slide.title, layout.title_size(slide.title), INK, bold=True)
     foot = text_box(page, layout.PAGE_HEIGHT - 0.4, 0.3)
     write(foot.paragraphs[0], f"{slide.number}{count}", PAGE_SIZE, QUIET)
 
