@@ -30,7 +30,6 @@ class Lookahead(Algorithm):
     """Pull the weights back every `interval` steps by 1 - `alpha` of the way that they have come."""
 
     def __init__(self, interval: int = 5, alpha: float = 0.5) -> None:
-        """Hold no weights yet."""
         self.interval, self.alpha = interval, alpha
         self.slow: list[Tensor] = []
 

@@ -214,9 +214,7 @@ def fit(
     length = run_length(spec, len(dataset.train), len(dataset.evaluation))
     progress = [Progress(length, clock, console)] if first and show_progress else []
     ours = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *progress]
-    if machine.shard.world_size > 1:
-        with stop.bounded():
-            dist.initialize_dist(machine.device)
+    join_processes(machine, stop)
     trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say, parallelism)
     dispatch_to_listeners(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
@@ -243,6 +241,13 @@ def fit(
             # Composer would hold on to the state, weights and all, until the process ends, to close its engine then.
             atexit.unregister(trainer.engine._close)
     return result
+
+
+def join_processes(machine: Machine, stop: StopSignals) -> None:
+    """Let a run's processes find each other, if there are several."""
+    if machine.shard.world_size > 1:
+        with stop.bounded():
+            dist.initialize_dist(machine.device)
 
 
 def compile_run(

@@ -26,35 +26,35 @@ def check_owner(content: Content, mine: Content) -> None:
             raise Damaged(f"it belongs to another run ({key} {content.get(key)!r}, this run has {mine[key]!r})")
 
 
+# What a checkpoint says of how it was saved → why a run that has another value, the second, must not go on from it.
+REFUSALS = {
+    "world_size": (
+        "by {0} processes, not {1}: batch statistics are computed per process, so the result would be neither run's. "
+        "Resume with -n {0}, or change seed or experiment"
+    ),
+    "batch_parts": (
+        "with {0} parts of a batch, not {1}: batch statistics are computed of each part. "
+        "Resume with the deepspeed.accumulation_steps that it was started with"
+    ),
+    "engine": (
+        "by engine {0} and cannot resume with {1}: each rounds in its own way, so the result would be neither's. "
+        "Resume with engine={0}, or change seed or experiment"
+    ),
+    "precision": "in {0} and cannot resume in {1}: its result would be of neither precision",
+}
+
+
 def check_identity(content: Content, mine: Content, path: Path) -> None:
     """Raise Damaged for another run's checkpoint, BadInput for one that this process must not go on from."""
     check_owner(content, mine)
-    theirs, ours = content.get("world_size"), mine["world_size"]
-    if not isinstance(theirs, int):
+    if not isinstance(content.get("world_size"), int):
         raise Damaged("it does not say how many processes saved it")
-    if theirs != ours:
-        raise BadInput(
-            f"run {path} was saved by {theirs} processes, not {ours}: batch statistics are computed per process, so "
-            f"the result would be neither run's. Resume with -n {theirs}, or change seed or experiment"
-        )
-    theirs, ours = content.get("batch_parts", content["world_size"]), mine["batch_parts"]
-    if theirs != ours:
-        raise BadInput(
-            f"run {path} was saved with {theirs} parts of a batch, not {ours}: batch statistics are computed of each "
-            f"part. Resume with the deepspeed.accumulation_steps that it was started with"
-        )
     # Checkpoints of before there were several engines are Composer's.
-    theirs, ours = content.get("engine", "composer"), mine["engine"]
-    if theirs != ours:
-        raise BadInput(
-            f"run {path} was saved by engine {theirs} and cannot resume with {ours}: each rounds in its own "
-            f"way, so the result would be neither's. Resume with engine={theirs}, or change seed or experiment"
-        )
-    theirs, ours = content.get("precision", mine["precision"]), mine["precision"]
-    if theirs != ours:
-        raise BadInput(
-            f"run {path} was saved in {theirs} and cannot resume in {ours}: its result would be of neither precision"
-        )
+    older = {"batch_parts": content["world_size"], "engine": "composer", "precision": mine["precision"]}
+    theirs = {**older, **content}
+    for key, words in REFUSALS.items():
+        if theirs[key] != mine[key]:
+            raise BadInput(f"run {path} was saved {words.format(theirs[key], mine[key])}")
 
 
 def choose_precision(spec: RunSpec, run: Path) -> Decision:
