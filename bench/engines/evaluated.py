@@ -33,8 +33,14 @@ def evaluated_weights(content: Content) -> dict[str, Tensor]:
     average = content["algorithms"].get("EMA", {})
     if average.get("ema_started") and not average.get("ema_weights_active"):
         kept = average["ema_model"]
-        weights |= {**kept["named_parameters_dict"], **kept["named_buffers_dict"]}
+        averaged = {**kept["named_parameters_dict"], **kept["named_buffers_dict"]}
+        weights |= {plain_name(name, weights): value for name, value in averaged.items()}
     return weights
+
+
+def plain_name(name: str, weights: Mapping[str, Tensor]) -> str:
+    """Return what the model itself calls a weight: several processes train it within DDP, whose name EMA keeps."""
+    return name if name in weights else name.removeprefix("module.")
 
 
 def build_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
