@@ -189,6 +189,6 @@ def test_every_text_of_the_page_has_its_chinese(runs: Path) -> None:
     assert "未完成：" in tree.by_id("overview").text
 
 
-@pytest.mark.parametrize(("text", "chinese"), [(text, CHINESE[text]) for text in literals() if text in CHINESE])
+@pytest.mark.parametrize(("text", "chinese"), [(text, CHINESE[text]) for text in sorted(literals()) if text in CHINESE])
 def test_chinese_texts_take_the_same_values(text: str, chinese: str) -> None:
     assert len(re.findall(r"\{\d?\}", text)) == len(re.findall(r"\{\d?\}", chinese))
