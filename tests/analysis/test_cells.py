@@ -66,6 +66,7 @@ def test_letters_go_on_after_z() -> None:
 
 
 def test_chinese_keeps_what_it_is_given() -> None:
-    phrase = Phrase("reached by {} of {} runs", (2, 5))
-    assert (say(phrase, "en"), say(phrase, "zh")) == ("reached by 2 of 5 runs", "5 次运行中有 2 次达到")
+    phrase = Phrase("{} runs of {} networks and recipes", (2, 5), zh="{1} 个网络与训练方案的 {0} 次运行")
+    assert say(phrase, "en") == "2 runs of 5 networks and recipes"
+    assert say(phrase, "zh") == "5 个网络与训练方案的 2 次运行"
     assert "n = 1" in say(Phrase(stats.ONE_RUN), "zh")
