@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.augmentation.augment import eval_batch, train_batches
-from bench.augmentation.keyed import keyed_permutation
+from bench.data.augmentation.augment import eval_batch, train_batches
+from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import Dataset, Split
 from bench.data.sizes import size_at
 from bench.spec import AugmentationSection

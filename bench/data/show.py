@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.augment import Triple, train_batch
-from bench.augmentation.keyed import keyed_permutation
-from bench.augmentation.operations import OPERATIONS
-from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import Augmentation, make_space
 from bench.config import load_spec
 from bench.data.arguments import show_parser
+from bench.data.augmentation.augment import Triple, train_batch
+from bench.data.augmentation.keyed import keyed_permutation
+from bench.data.augmentation.operations import OPERATIONS
+from bench.data.augmentation.plan import Plan, make_plan
+from bench.data.augmentation.policies import Augmentation, make_space
 from bench.data.datasets import load_dataset
 from bench.util.cli import OK
 from bench.util.errors import BadInput

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.augmentation.keyed import keyed_uniform
+from bench.data.augmentation.keyed import keyed_uniform
 from bench.engines.precision import FP32, autocast
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.subset import SEED, source_rows

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from bench.augmentation.keyed import keyed_permutation
+from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import SplitName, load_dataset
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.subset import SEED

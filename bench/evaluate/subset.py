@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.augmentation.keyed import keyed_permutation
+from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import Split
 
 SEED = 2019

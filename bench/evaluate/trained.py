@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.augmentation.augment import eval_batch
+from bench.data.augmentation.augment import eval_batch
 from bench.data.datasets import Dataset
 from bench.data.layout import Images
 from bench.data.loader import EvalLoader, Shard, layout

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision import transforms
 
-from bench.augmentation.augment import train_batch, train_batches
-from bench.augmentation.keyed import keyed_permutation
+from bench.data.augmentation.augment import train_batch, train_batches
+from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import load_dataset
 from bench.speed.augment_costs import operation_costs, step_costs
 from bench.speed.augment_table import ALONE, OURS, THEIRS, augment_table

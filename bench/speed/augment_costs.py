@@ -8,12 +8,12 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.augmentation.augment import CPU_BYTES, augment_bytes, normalise, train_batches
-from bench.augmentation.erasing import erase_
-from bench.augmentation.geometry import crop_flip
-from bench.augmentation.operations import OPERATIONS, apply_sorted_
-from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import Augmentation, make_space
+from bench.data.augmentation.augment import CPU_BYTES, augment_bytes, normalise, train_batches
+from bench.data.augmentation.erasing import erase_
+from bench.data.augmentation.geometry import crop_flip
+from bench.data.augmentation.operations import OPERATIONS, apply_sorted_
+from bench.data.augmentation.plan import Plan, make_plan
+from bench.data.augmentation.policies import Augmentation, make_space
 from bench.speed.timing import best_of
 
 THEIR_NAMES = {name: name.title().replace("_", "") for name in OPERATIONS} | {"autocontrast": "AutoContrast"}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.augmentation.augment import train_batch
-from bench.augmentation.plan import make_plan
+from bench.data.augmentation.augment import train_batch
+from bench.data.augmentation.plan import make_plan
 from bench.data.show import captions, main, visible, write_contact_sheet
 from bench.util.cli import BAD_INPUT, run_command
-from tests.augmentation.reference import DECK, MEAN, STD, drawn_images, recipe
+from tests.data.augmentation.reference import DECK, MEAN, STD, drawn_images, recipe
 
 SPEC = """
 model: {name: resnet_20}

@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from bench.augmentation.augment import eval_batch
+from bench.data.augmentation.augment import eval_batch
 from bench.data.datasets import Dataset
 from bench.evaluate.trained import load_trained, predict
 from bench.records import WEIGHTS, read_run

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.augmentation.resize import resize
+from bench.data.augmentation.resize import resize
 from bench.data.datasets import Dataset
 from bench.engines.stopping import Interrupted
 from tests.resume.runs import At, only_run, signalled, start

@@ -13,7 +13,7 @@ from bench.speed import augment
 from bench.speed.augment_table import GOAL, OURS, THEIRS
 from bench.speed.timing import best_of, spread, take_turns
 from bench.util.cli import BAD_INPUT, run_command
-from tests.augmentation.reference import drawn_images
+from tests.data.augmentation.reference import drawn_images
 
 IMAGES = torch.from_numpy(drawn_images(1000))
 

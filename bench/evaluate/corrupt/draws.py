@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
 
-from bench.augmentation.keyed import keyed_bits
+from bench.data.augmentation.keyed import keyed_bits
 from bench.evaluate.subset import SEED
 
 Floats = NDArray[np.float64]

@@ -141,7 +141,7 @@ def make_step(task: Task) -> Callable[[], None]:
     """Return a function that takes one training step on random images; imports torch."""
     import torch
 
-    from bench.augmentation.augment import train_batch
+    from bench.data.augmentation.augment import train_batch
     from bench.engines.precision import autocast, decide
     from bench.spec import AugmentationSection
     from bench.zoo.build import build_model

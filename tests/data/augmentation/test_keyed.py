@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.augmentation import keyed
-from bench.augmentation.keyed import as_integers, keyed_bits, keyed_permutation, keyed_uniform
+from bench.data.augmentation import keyed
+from bench.data.augmentation.keyed import as_integers, keyed_bits, keyed_permutation, keyed_uniform
 
 WORD = 2**64
 GOLDEN = 0x9E3779B97F4A7C15

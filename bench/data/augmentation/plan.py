@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.erasing import RATIO, SCALE, draw_boxes
-from bench.augmentation.keyed import as_integers
-from bench.augmentation.policies import (
+from bench.data.augmentation.erasing import RATIO, SCALE, draw_boxes
+from bench.data.augmentation.keyed import as_integers
+from bench.data.augmentation.policies import (
     ERASE_ATTEMPTS,
     FLIP,
     LEFT,

@@ -9,10 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision.transforms import autoaugment
 
-from bench.augmentation.geometry import slide_, warp_
-from bench.augmentation.operations import OPERATIONS, Space, apply_sorted_, numbers
-from bench.augmentation.policies import make_space
-from tests.augmentation.reference import DRAWING, THEIR_NAMES, drawn_images, edge_images, real_images, theirs_on_all
+from bench.data.augmentation.geometry import slide_, warp_
+from bench.data.augmentation.operations import OPERATIONS, Space, apply_sorted_, numbers
+from bench.data.augmentation.policies import make_space
+from tests.data.augmentation.reference import (
+    DRAWING,
+    THEIR_NAMES,
+    drawn_images,
+    edge_images,
+    real_images,
+    theirs_on_all,
+)
 
 SOURCES = {"edge": edge_images, "drawn": lambda: drawn_images(24), "real": lambda: real_images(24)}
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.augmentation.resize import resize
+from bench.data.augmentation.resize import resize
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
 IMAGES[0], IMAGES[1] = 255, np.where(np.indices((32, 32)).sum(0) % 2, 255, 0)[..., None]

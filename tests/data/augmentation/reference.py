@@ -14,10 +14,10 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.augmentation.operations import OPERATIONS, Space, numbers
-from bench.augmentation.plan import Plan
-from bench.augmentation.policies import make_space
 from bench.data import shapes100
+from bench.data.augmentation.operations import OPERATIONS, Space, numbers
+from bench.data.augmentation.plan import Plan
+from bench.data.augmentation.policies import make_space
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.transfer import to_device
+from bench.data.augmentation.transfer import to_device
 
 PRECISION = 22
 HALF = 1 << (PRECISION - 1)

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.keyed import as_integers, as_uniform, keyed_bits
-from bench.augmentation.operations import STANDARD, WIDE, Space, numbers, signed_flags, tabulate
+from bench.data.augmentation.keyed import as_integers, as_uniform, keyed_bits
+from bench.data.augmentation.operations import STANDARD, WIDE, Space, numbers, signed_flags, tabulate
 
 Integers = NDArray[np.int64]
 

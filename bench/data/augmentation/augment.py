@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.augmentation.erasing import erase_, fill_, runs_of
-from bench.augmentation.geometry import Integers, crop_flip, inverse
-from bench.augmentation.operations import apply_sorted_
-from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import Augmentation, make_space
-from bench.augmentation.resize import resize
-from bench.augmentation.transfer import to_device
+from bench.data.augmentation.erasing import erase_, fill_, runs_of
+from bench.data.augmentation.geometry import Integers, crop_flip, inverse
+from bench.data.augmentation.operations import apply_sorted_
+from bench.data.augmentation.plan import Plan, make_plan
+from bench.data.augmentation.policies import Augmentation, make_space
+from bench.data.augmentation.resize import resize
+from bench.data.augmentation.transfer import to_device
 
 Triple = tuple[float, float, float]
 

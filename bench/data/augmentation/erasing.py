@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.keyed import as_uniform
-from bench.augmentation.policies import ERASE, ERASE_ATTEMPTS, ERASE_LEFT, ERASE_TOP, Draws, Integers
-from bench.augmentation.transfer import to_device
+from bench.data.augmentation.keyed import as_uniform
+from bench.data.augmentation.policies import ERASE, ERASE_ATTEMPTS, ERASE_LEFT, ERASE_TOP, Draws, Integers
+from bench.data.augmentation.transfer import to_device
 
 Floats = NDArray[np.float64]
 Range = tuple[float, float]

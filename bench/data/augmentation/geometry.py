@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation.transfer import to_device
+from bench.data.augmentation.transfer import to_device
 
 Matrix = tuple[float, float, float, float, float, float]
 Integers = NDArray[np.int64]

@@ -9,13 +9,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import functional as tv
 
-from bench.augmentation import augment
-from bench.augmentation.augment import eval_batch, grouped, train_batch, train_batches, train_bytes
-from bench.augmentation.plan import make_plan
-from bench.augmentation.resize import resize
+from bench.data.augmentation import augment
+from bench.data.augmentation.augment import eval_batch, grouped, train_batch, train_batches, train_bytes
+from bench.data.augmentation.plan import make_plan
+from bench.data.augmentation.resize import resize
 from bench.spec import AugmentationSection
 from bench.util.errors import BadInput
-from tests.augmentation.reference import (
+from tests.data.augmentation.reference import (
     DECK,
     MEAN,
     STD,

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from torchvision.transforms import RandomErasing
 
-from bench.augmentation.erasing import NONE, RATIO, SCALE, _fitting, draw_boxes, erase_
-from bench.augmentation.policies import Draws
+from bench.data.augmentation.erasing import NONE, RATIO, SCALE, _fitting, draw_boxes, erase_
+from bench.data.augmentation.policies import Draws
 
 N = 40_000
 LEAST_P = 1e-4

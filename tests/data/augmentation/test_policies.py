@@ -11,10 +11,10 @@ from scipy import stats
 from torchvision import transforms
 from torchvision.transforms import autoaugment
 
-from bench.augmentation.operations import OPERATIONS, numbers
-from bench.augmentation.plan import Plan, make_plan
-from bench.augmentation.policies import AUTO_AUGMENT, make_space
-from tests.augmentation.reference import THEIR_NAMES, recipe
+from bench.data.augmentation.operations import OPERATIONS, numbers
+from bench.data.augmentation.plan import Plan, make_plan
+from bench.data.augmentation.policies import AUTO_AUGMENT, make_space
+from tests.data.augmentation.reference import THEIR_NAMES, recipe
 
 N = 40_000
 Pairs = tuple[tuple[str, float], ...]

@@ -17,8 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.augmentation import pointwise
-from bench.augmentation.geometry import (
+from bench.data.augmentation import pointwise
+from bench.data.augmentation.geometry import (
     Coefficients,
     Integers,
     Matrix,
@@ -30,7 +30,7 @@ from bench.augmentation.geometry import (
     translation,
     warp_,
 )
-from bench.augmentation.transfer import to_device
+from bench.data.augmentation.transfer import to_device
 
 # Changes a slice of images (uint8 B×H×W×3) in place, given the parameter of each of them.
 Kernel = Callable[[Tensor, NDArray[Any]], Tensor]

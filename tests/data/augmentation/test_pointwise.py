@@ -5,10 +5,10 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from bench.augmentation.operations import OPERATIONS, numbers
-from bench.augmentation.pointwise import luma, mix_, smooth, truncate_
-from bench.augmentation.policies import make_space
-from tests.augmentation.reference import DRAWING
+from bench.data.augmentation.operations import OPERATIONS, numbers
+from bench.data.augmentation.pointwise import luma, mix_, smooth, truncate_
+from bench.data.augmentation.policies import make_space
+from tests.data.augmentation.reference import DRAWING
 
 
 def test_luma_is_pillows_for_every_colour() -> None:
