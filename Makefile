@@ -63,7 +63,7 @@ lint: $(VENV)/.synced  ## style, docstrings, types
 	$(BIN)/mypy
 
 lock: $(VENV)/.synced  ## write requirements.lock anew from the ranges in pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra deepspeed --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra deepspeed --extra ray --extra evaluate --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and what tests leave behind
