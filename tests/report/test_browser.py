@@ -11,11 +11,12 @@ import pytest
 from bench.audit.findings import VERDICTS
 from bench.tables.render_csv import render_csv
 from tests.fake_runs import write_fake_run, write_seeds
-from tests.report.browser import CHROMIUM, Tab, open_browser
+from tests.report.browser import Tab, open_browser
 from tests.report.building import build_page
+from tests.requirements import needs
 from tests.tables.building import build
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium (apt install chromium)")
+pytestmark = needs("chromium")
 MODELS = ("resnet_20", "eca_resnet_20", "ecanet20_fixed_k5", "resnet_32", "ghost_resnet_20", "mlp_mixer_tiny")
 SHOWN = "[...document.querySelectorAll('#models tbody tr[data-group]')].filter(r => r.checkVisibility())"
 NAMES = f"{SHOWN}.map(row => row.querySelector('th a').textContent)"

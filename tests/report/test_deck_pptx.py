@@ -1,7 +1,6 @@
 """The file for presentation programs: nothing is lost or overflows, Chinese has its font, notes have the sources."""
 
 import re
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pptx
 import pytest
 
 from bench.report.__main__ import main
@@ -19,9 +19,8 @@ from bench.report.deck.write_pptx import CHINESE, notes_of, render_pptx
 from bench.util.cli import run_command
 from tests.fake_runs import write_fake_run, write_many
 from tests.report.decks import committed_deck, deck_of
+from tests.requirements import OFFICE, needs
 from tests.test_escaping import NASTY
-
-OFFICE = shutil.which("soffice")
 
 
 @pytest.fixture(scope="module", params=["en", "zh"])
@@ -31,7 +30,6 @@ def deck(request: pytest.FixtureRequest) -> Deck:
 
 @pytest.fixture(scope="module")
 def presentation(deck: Deck) -> Any:
-    pptx = pytest.importorskip("pptx", reason="python-pptx is not installed: make .venv/.synced")
     return pptx.Presentation(BytesIO(render_pptx(deck)))
 
 
@@ -108,12 +106,10 @@ def test_every_run_of_text_has_a_font_with_chinese(presentation: Any) -> None:
 
 
 def test_two_files_are_equal(deck: Deck) -> None:
-    pytest.importorskip("pptx", reason="python-pptx is not installed: make .venv/.synced")
     assert render_pptx(deck) == render_pptx(deck)
 
 
 def test_texts_of_records_and_speakers_stay_texts(tmp_path: Path) -> None:
-    pptx = pytest.importorskip("pptx", reason="python-pptx is not installed: make .venv/.synced")
     nasty = NASTY.replace("\x1b", "").replace("\x9b", "").replace("\x00", "").replace("\u202e", "") + "\ufffe_x000D_"
     shown = ("model.name", "machine.device_name", "data.name", "spec.model.name")
     write_fake_run(tmp_path, "resnet_20", result=dict.fromkeys(shown, nasty))
@@ -143,15 +139,13 @@ def test_a_picture_keeps_its_shape(deck: Deck) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(OFFICE is None, reason="LibreOffice (soffice) is not installed")
+@needs("libreoffice")
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_libreoffice_shows_every_page(language: str, tmp_path: Path) -> None:
-    pytest.importorskip("pptx", reason="python-pptx is not installed: make .venv/.synced")
     write_many(tmp_path / "runs", ("resnet_20", "resnet_56", "eca_resnet_20", "convnext_tiny"), seeds=3, epochs=4)
     deck = deck_of(tmp_path / "runs", language, mixed=True, beside=True, form="png")
     path = tmp_path / "deck.pptx"
     path.write_bytes(render_pptx(deck))
-    assert OFFICE is not None
     profile = f"-env:UserInstallation=file://{tmp_path / 'profile'}"
     command = [OFFICE, profile, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -20,11 +19,12 @@ import torch
 from bench.engines.checkpoints import Content, newest_valid
 from bench.records import CHECKPOINTS, read_run
 from tests.conftest import REPOSITORY
+from tests.requirements import needs
 from tests.resume.runs import SMALL, compose, only_run
 from tests.torture.compare import differences, final_state
 
 pytestmark = [
-    pytest.mark.skipif(find_spec("deepspeed") is None, reason="needs the extra 'deepspeed'"),
+    needs("deepspeed"),
     pytest.mark.filterwarnings("ignore"),
 ]
 STAGES = range(4)
