@@ -11,7 +11,7 @@ from bench.analysis.cells import Phrase
 from bench.analysis.run_groups import RunGroup, group_runs
 from bench.records import RunRecord, read_noise_floor, read_runs
 from bench.tables.notes import joined
-from bench.util.errors import BadInput, unknown
+from bench.util.errors import BadInput, check_known
 
 MAX_NAMED = 20
 # A quantity of a noise floor → how a table says by how much it differed.
@@ -54,7 +54,9 @@ def name_some(ids: Sequence[str]) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that name the records to a command's parser."""
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="runs folder (default: runs)")
-    parser.add_argument("--experiment", metavar="NAME", help="only the runs of one experiment")
+    parser.add_argument(
+        "--experiment", action="append", metavar="NAME", help="only the runs of one experiment (repeat it for several)"
+    )
     parser.add_argument(
         "--ablations", type=Path, default=ABLATIONS, metavar="DIR", help="files of ablations (default: yamls/ablations)"
     )
@@ -80,13 +82,17 @@ def choose_source(records: Sequence[RunRecord], arguments: argparse.Namespace) -
     return make_source(records, arguments.wandb or str(arguments.runs), arguments.experiment)
 
 
-def make_source(records: Sequence[RunRecord], where: str, experiment: str | None = None) -> Source:
-    """Return the records as run groups and what is left out; raise BadInput when nothing remains to be shown."""
+def make_source(records: Sequence[RunRecord], where: str, experiments: Sequence[str] | None = None) -> Source:
+    """Return the records as run groups and what is left out; raise BadInput when nothing remains to be shown.
+
+    `experiments` are those whose runs are shown, all for None. Runs of one recipe make one row, wherever they are.
+    """
     if not records:
         raise BadInput(f"{where}: no runs found; {START}")
-    chosen = [record for record in records if experiment in (None, record.path.parent.name)]
-    if not chosen:
-        raise unknown("experiment", str(experiment), {record.path.parent.name for record in records})
+    known = {record.path.parent.name for record in records}
+    for name in experiments or ():
+        check_known("experiment", name, known)
+    chosen = [record for record in records if experiments is None or record.path.parent.name in experiments]
     finished = [record for record in chosen if record.finished]
     if not finished:
         raise BadInput(f"{where}: none of its {len(chosen)} runs has finished; start one again to resume it")

@@ -9,6 +9,7 @@ from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.tables import measures as m
 from bench.tables import notes
+from bench.tables.evaluation_columns import recorded_columns
 from bench.tables.health import has_band, health_notes
 
 MEANS = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
@@ -142,15 +143,17 @@ def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tupl
 def comparison(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1.
 
-    Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`).
+    Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`). What else
+    was measured on some of the networks stands at the end.
     """
     health = m.find("health") if has_band(run_groups) else ()
+    evaluated = recorded_columns(run_groups)
     return ranked_table(
         "comparison",
         Phrase("Comparison of models", zh="模型综合对比"),
         run_groups,
         options,
-        (*NAMED, *m.find("technique"), *SCORED, *m.other_metrics(run_groups), *COMPARED, *health),
+        (*NAMED, *m.find("technique"), *SCORED, *m.other_metrics(run_groups), *COMPARED, *health, *evaluated),
         by=HEADLINE,
         ascending=not METRICS[HEADLINE].higher_is_better,
         remarks=(MEANS, CONVENTIONS),

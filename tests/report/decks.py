@@ -16,7 +16,7 @@ COMMITTED = REPOSITORY / "reports" / "runs"
 def material_of(runs: Path, language: str = "en", experiment: str | None = None, **rest: Any) -> Material:
     """Return what the deck of a runs folder is made of."""
     records = read_runs(runs)
-    return Material(records, make_source(records, str(runs), experiment), str(runs), language, **rest)
+    return Material(records, make_source(records, str(runs), experiment and [experiment]), str(runs), language, **rest)
 
 
 def deck_of(runs: Path, language: str = "en", **rest: Any) -> Deck:

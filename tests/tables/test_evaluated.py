@@ -1,5 +1,6 @@
 """The tables of what was measured on trained networks: intervals over seeds, gaps, and their registry."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ from bench.analysis import stats
 from bench.evaluate.registry import EVALUATORS, quantities_of
 from bench.records import write_evaluation
 from bench.tables.__main__ import main
+from bench.tables.page import make_page
 from bench.tables.registry import EVALUATIONS
+from bench.util.cli import BAD_INPUT, run_command
 from tests.fake_runs import write_fake_run
 from tests.tables.building import build, rows_of
 
 
-def write_evaluated(runs: Path, table: str, name: str, seed: int, value: float, **about: Any) -> str:
+def write_evaluated(
+    runs: Path, table: str, name: str, seed: int, value: float, experiment: str = "generated", **about: Any
+) -> str:
     """Write a generated run whose every quantity of a table has one value, and return its id."""
-    path = write_fake_run(runs, name, seed)
+    path = write_fake_run(runs, name, seed, experiment=experiment)
     content: dict[str, dict[str, Any]] = {}
     for evaluator, key in quantities_of(table):
         content.setdefault(evaluator, {"machine": "Generated CPU", "precision": "fp32", **about})[key] = value
@@ -44,6 +49,30 @@ def test_a_row_has_the_mean_and_interval_over_seeds(table: str, tmp_path: Path) 
     (block,) = build(tmp_path, table).blocks
     order = [text.english() for row in block.rows if (text := row.cells["model"].text)]
     assert order == [*(("resnet_32", "resnet_20") if lower else ("resnet_20", "resnet_32")), "resnet_56"]
+
+
+def test_runs_of_two_experiments_make_one_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, experiment in enumerate(("first", "second", "second", "third")):
+        write_evaluated(tmp_path, "calibration", "resnet_20", seed, 2.0 + seed, experiment)
+    words = ["calibration", "--runs", str(tmp_path), "--experiment", "first", "--experiment", "second"]
+    assert main(words) == 0
+    assert re.search(r"resnet_20 +\| +3 \|", capsys.readouterr().out)
+    assert run_command(main, [*words, "--experiment", "secnd"]) == BAD_INPUT
+    assert "Did you mean 'second'?" in capsys.readouterr().err
+
+
+def test_the_table_of_models_has_what_was_measured_where_there_is_room(tmp_path: Path) -> None:
+    write_fake_run(tmp_path, "resnet_32")
+    assert not {column.key for column in build(tmp_path, "comparison").columns} & {"ece", "pgd_8_top1"}
+    for seed, value in enumerate((3.0, 5.0, 7.0)):
+        write_evaluated(tmp_path, "calibration", "resnet_20", seed, value)
+    table = build(tmp_path, "comparison")
+    assert "ECE (%)" in make_page(table, wide=True).headings
+    assert "ECE (%)" not in make_page(table).headings
+    assert "PGD 8/255 (%)" not in make_page(table, wide=True).headings
+    cell = rows_of(table)["resnet_20"].cells["ece"]
+    expected = stats.mean_interval([3.0, 5.0, 7.0])
+    assert (cell.value, cell.low, cell.high) == (expected.mean, expected.low, expected.high)
 
 
 @pytest.mark.parametrize("table", EVALUATIONS)

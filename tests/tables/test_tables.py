@@ -251,7 +251,7 @@ def test_unknown_names_get_the_nearest(tmp_path: Path, capsys: pytest.CaptureFix
     assert "Did you mean 'comparison'?" in capsys.readouterr().err
     write_fake_run(tmp_path, "resnet_20")
     with pytest.raises(BadInput, match="Did you mean 'generated'"):
-        make_source(read_runs(tmp_path), "", "generate")
+        make_source(read_runs(tmp_path), "", ["generate"])
 
 
 def test_a_torn_result_names_its_file(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""The columns of what `python -m bench.evaluate` measured on trained networks: means of its quantities over seeds."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from bench.analysis import stats
+from bench.analysis.cells import Cell, Column, Phrase, from_estimate, missing, words
+from bench.analysis.metrics import Quantity
+from bench.analysis.run_groups import RunGroup
+from bench.evaluate.registry import EVALUATORS
+from bench.tables import measures as m
+
+UNMEASURED = "not measured: python -m bench.evaluate RUN --what {}"
+
+
+def recorded_columns(run_groups: Sequence[RunGroup]) -> tuple[Column, ...]:
+    """Return the columns, too many for a paper, of the quantities that were measured on some run's network."""
+    return tuple(
+        evaluation_column(evaluator, name, quantity, wide=True)
+        for evaluator, row in EVALUATORS.items()
+        for name, quantity in row.quantities.items()
+        if any(run_group.evaluated(f"{evaluator}.{name}") for run_group in run_groups)
+    )
+
+
+def evaluation_column(evaluator: str, name: str, quantity: Quantity, *, wide: bool = False) -> Column:
+    """Return the column of a quantity: its mean over the runs that were evaluated."""
+    heading, timed = Phrase(quantity.heading, zh=quantity.translated_heading), EVALUATORS[evaluator].timed
+    make = partial(evaluation_cell, evaluator=evaluator, name=name)
+    return Column(name, heading, quantity.digits, "mean", wide, make_cell=make, timed=timed)
+
+
+def evaluation_cell(run_group: RunGroup, evaluator: str, name: str) -> Cell:
+    """Return the mean of a quantity over runs; what different machines measured is not averaged where it is timed."""
+    if EVALUATORS[evaluator].timed and len(machines(run_group, evaluator)) > 1:
+        return missing("the runs were measured on several machines")
+    found = run_group.evaluated(f"{evaluator}.{name}")
+    if not found and any(evaluator in record.evaluations for record in run_group.records):
+        return missing("'{}' was not recorded", name)
+    if not found:
+        return missing(UNMEASURED, evaluator)
+    return from_estimate(stats.mean_interval(list(found.values())), list(found))
+
+
+def machines(run_group: RunGroup, evaluator: str) -> list[str]:
+    """Return on what a run group's runs were measured."""
+    found = (record.evaluations.get(evaluator) for record in run_group.records)
+    return list(dict.fromkeys(f"{item['machine']}, {item['precision']}" for item in found if item))
+
+
+def machine_column(evaluator: str) -> Column:
+    """Return the column that says on what a timed evaluator measured."""
+    make = partial(machine_cell, evaluator=evaluator)
+    return m.column("measured_on", "Measured on", "测量设备", kind="words", make_cell=make)
+
+
+def machine_cell(run_group: RunGroup, evaluator: str) -> Cell:
+    """Return on what a run group's runs were measured."""
+    found = machines(run_group, evaluator)
+    if len(found) > 1:
+        return missing("the runs were measured on several machines")
+    return words("{}", *found) if found else missing(UNMEASURED, evaluator)
