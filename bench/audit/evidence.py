@@ -88,13 +88,13 @@ class Evidence:
 
     def own_runs(self, subject: Subject) -> list[RunRecord]:
         """Return the used run records of the subject's network."""
-        return [run for run in self.used if self._trained(run, subject)]
+        return [run for run in self.used if self.trained(run, subject)]
 
     def unused_runs(self, subject: Subject) -> list[RunRecord]:
         """Return the subject's finished runs that are not used: too short, or of another recipe."""
-        return [run for run in self.unused if self._trained(run, subject)]
+        return [run for run in self.unused if self.trained(run, subject)]
 
-    def _trained(self, run: RunRecord, subject: Subject) -> bool:
+    def trained(self, run: RunRecord, subject: Subject) -> bool:
         """Tell whether a run trained a subject: by fingerprint where both have one, else by name and options."""
         built = (run.result or {}).get("model", {}).get("fingerprint")
         expected = self.published.fingerprint(subject)

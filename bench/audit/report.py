@@ -11,6 +11,7 @@ from bench.audit.evidence import Evidence
 from bench.audit.findings import KINDS, NOT_TESTABLE, VERDICTS, CheckedClaim, Finding
 from bench.audit.key_findings import KEY_FINDINGS
 from bench.audit.markup import csv_cell
+from bench.audit.short_runs import short_runs_section
 from bench.audit.wording import counted_noun, listed, minus, signed, visible
 from bench.util.markdown import code, escape, escape_around_code, markdown_table
 
@@ -42,7 +43,7 @@ def to_markdown(report: Report, *, whole: bool = True) -> str:
     parts = ["# The deck's claims, checked", escape_around_code(report.head), *_summary(report.checked_claims)]
     if whole:
         parts += ["## Key findings", *_key_findings(report), *_rules(report.evidence)]
-    parts += _own_runs(report.evidence)
+    parts += [*short_runs_section(report.evidence), *_own_runs(report.evidence)]
     parts += ["## Every claim", *_tables(report.checked_claims)]
     return "\n\n".join(parts) + "\n"
 

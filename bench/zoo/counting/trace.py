@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves
 LAYOUT_ARGUMENTS = frozenset({"device", "layout", "pin_memory", "memory_format", "non_blocking", "generator"})
 COPIES = frozenset({"aten::clone", "aten::detach", "aten::alias", "aten::lift_fresh", "aten::contiguous"})
 RESHAPES = dict.fromkeys(("aten::view", "aten::_unsafe_view", "aten::reshape", "aten::_reshape_alias"), "reshape")
-SHAPE_ONLY = frozenset({*RESHAPES, "aten::expand", "aten::_to_copy"})
+# A slice of the whole is not recorded by every version of torch.
+SHAPE_ONLY = frozenset({*RESHAPES, "aten::expand", "aten::_to_copy", "aten::slice"})
 
 
 @dataclass(frozen=True)
