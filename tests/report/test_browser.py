@@ -1,25 +1,24 @@
 """The page in a real browser, from a file, without a network: what readers do with it, and what they see."""
 
 import json
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from bench.audit.findings import VERDICTS
 from bench.tables.render_csv import render_csv
 from tests.fake_runs import write_fake_run, write_seeds
-from tests.report.browser import Tab, open_browser
+from tests.report.browser import DESK, PHONE, open_again, open_chromium, open_page
 from tests.report.building import build_page
 from tests.requirements import needs
 from tests.tables.building import build
 
 pytestmark = needs("chromium")
 MODELS = ("resnet_20", "eca_resnet_20", "ecanet20_fixed_k5", "resnet_32", "ghost_resnet_20", "mlp_mixer_tiny")
-SHOWN = "[...document.querySelectorAll('#models tbody tr[data-group]')].filter(r => r.checkVisibility())"
-NAMES = f"{SHOWN}.map(row => row.querySelector('th a').textContent)"
+ROW = "#models tbody tr[data-group]"
 
 
 @pytest.fixture(scope="module")
@@ -39,223 +38,216 @@ def address(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with open_browser(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
+def browser() -> Iterator[Browser]:
+    with open_chromium() as chromium:
+        yield chromium
 
 
 @pytest.fixture
-def tab(browser: Tab, address: str) -> Iterator[Tab]:
-    """Return the page, opened anew at the size of a desk; afterwards nothing must have gone wrong."""
-    browser.look(1280, 900)
-    browser.call("Emulation.setScriptExecutionDisabled", value=False)
-    browser.open(address)
-    yield browser
-    assert browser.faults() == []
-    assert {url.partition("#")[0] for url in browser.requested() if not url.startswith(("data:", "blob:"))} <= {
-        address,
-        "about:blank",
-    }
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """Return the page at the size of a desk; afterwards nothing must have gone wrong."""
+    with open_page(browser, address) as opened:
+        yield opened
 
 
-def set_value(tab: Tab, selector: str, value: str) -> None:
-    """Put a value into a control as a user does."""
-    tab.run(
-        f"(() => {{ const c = document.querySelector({selector!r}); c.value = {value!r};"
-        "for (const kind of ['input', 'change']) c.dispatchEvent(new Event(kind, {bubbles: true})); })()"
-    )
+def shown(page: Page) -> Locator:
+    """Return the rows of the table that are seen."""
+    return page.locator(f"{ROW}:visible")
 
 
-def click(tab: Tab, selector: str) -> None:
-    tab.run(f"document.querySelector({selector!r}).click()")
+def names(page: Page) -> list[str]:
+    return shown(page).locator("th a").all_text_contents()
 
 
-def fragment(tab: Tab) -> str:
-    return str(tab.run("location.hash"))
+def fragment(page: Page) -> str:
+    return str(page.evaluate("location.hash"))
 
 
-def downloaded(tab: Tab, selector: str, folder: Path, name: str) -> bytes:
-    """Return the file that a click on a button saves."""
-    tab.call("Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
-    click(tab, selector)
-    for _ in range(500):
-        found = [path for path in folder.glob(name) if path.suffix != ".crdownload"]
-        if found and found[0].stat().st_size:
-            return found[0].read_bytes()
-        time.sleep(0.02)
-    raise AssertionError(f"no {name} was saved")
+def background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-def test_it_opens_without_a_fault(tab: Tab) -> None:
-    assert tab.run("document.documentElement.className") == "js"
-    assert len(tab.run(NAMES)) == len(MODELS) + 1
-    assert tab.run("document.querySelector('#shown-rows').textContent") == "7 of 7 rows shown"
+def downloaded(page: Page, selector: str) -> tuple[str, bytes]:
+    """Return the name and the content of the file that a click on a button saves."""
+    with page.expect_download() as waiting:
+        page.locator(selector).first.click()
+    return waiting.value.suggested_filename, waiting.value.path().read_bytes()
+
+
+def test_it_opens_without_a_fault(page: Page) -> None:
+    assert page.locator("html").get_attribute("class") == "js"
+    assert len(names(page)) == len(MODELS) + 1
+    expect(page.locator("#shown-rows")).to_have_text("7 of 7 rows shown")
 
 
 @pytest.mark.parametrize("key", ["top1", "params_m", "model", "rank"])
-def test_it_sorts_within_blocks(tab: Tab, key: str) -> None:
-    before = tab.run(NAMES)
-    place = tab.run("[...document.querySelectorAll('#models thead th')].map(c => c.dataset.key)").index(key)
-    values = (
-        f"[...document.querySelectorAll('#models tbody')].map(b => [...b.querySelectorAll('tr[data-group]')]"
-        f".map(r => r.cells[{place}].dataset.sort ? Number(r.cells[{place}].dataset.sort) : "
-        f"r.cells[{place}].textContent.trim()))"
-    )
-    click(tab, f"th[data-key={key}] button")
-    assert all(block == sorted(block) for block in tab.run(values))
-    assert fragment(tab) == f"#sort={key}"
-    click(tab, f"th[data-key={key}] button")
-    assert all(block == sorted(block, reverse=True) for block in tab.run(values))
-    assert tab.run(f"document.querySelector('th[data-key={key}]').getAttribute('aria-sort')") == "descending"
-    click(tab, f"th[data-key={key}] button")
-    assert (tab.run(NAMES), fragment(tab)) == (before, "")
+def test_it_sorts_within_blocks(page: Page, key: str) -> None:
+    before = names(page)
+    head = page.locator(f"th[data-key={key}]")
+    place = head.evaluate("cell => cell.cellIndex")
+
+    def blocks() -> list[list[float | str]]:
+        return [
+            [row.locator("xpath=*").nth(place).evaluate(VALUE) for row in body.locator("tr[data-group]").all()]
+            for body in page.locator("#models tbody").all()
+        ]
+
+    head.locator("button").click()
+    assert all(block == sorted(block) for block in blocks())
+    assert fragment(page) == f"#sort={key}"
+    head.locator("button").click()
+    assert all(block == sorted(block, reverse=True) for block in blocks())
+    assert head.get_attribute("aria-sort") == "descending"
+    head.locator("button").click()
+    assert (names(page), fragment(page)) == (before, "")
 
 
-def test_it_filters_and_the_address_brings_the_view_back(tab: Tab, address: str) -> None:
-    set_value(tab, "#filters [name=text]", "ECA")
-    assert sorted(tab.run(NAMES)) == ["eca_resnet_20", "ecanet20_fixed_k5"]
-    set_value(tab, "#filters [name=text]", "")
-    set_value(tab, "#filters [name=technique]", "basic_resnet")
-    set_value(tab, "#filters [name=max]", "0.3")
-    click(tab, "#filters [name=column][value=top5]")
-    click(tab, "th[data-key=top1] button")
-    names, view = tab.run(NAMES), fragment(tab)
-    assert len(names) == 2
-    assert all(name.startswith("resnet_20") for name in names)
-    tab.open(address + view)
-    assert tab.run(NAMES) == names
-    assert tab.run("document.querySelector('#filters [name=max]').value") == "0.3"
-    assert tab.run("document.querySelector('th[data-key=top5]').checkVisibility()") is False
-    click(tab, "#filters [type=reset]")
-    assert (len(tab.run(NAMES)), fragment(tab)) == (7, "")
-    assert tab.run("document.querySelector('th[data-key=top5]').checkVisibility()") is True
+# What a cell is sorted by: its number, or its words.
+VALUE = "cell => cell.dataset.sort ? Number(cell.dataset.sort) : cell.textContent.trim()"
 
 
-def test_the_files_hold_the_shown_rows_as_bench_tables_writes_them(tab: Tab, runs: Path, tmp_path: Path) -> None:
+def test_it_filters_and_the_address_brings_the_view_back(page: Page, address: str) -> None:
+    page.fill("#filters [name=text]", "ECA")
+    assert sorted(names(page)) == ["eca_resnet_20", "ecanet20_fixed_k5"]
+    page.fill("#filters [name=text]", "")
+    page.select_option("#filters [name=technique]", "basic_resnet")
+    page.fill("#filters [name=max]", "0.3")
+    page.locator("#filters summary").first.click()
+    page.click("#filters [name=column][value=top5]")
+    page.click("th[data-key=top1] button")
+    found, view = names(page), fragment(page)
+    assert len(found) == 2
+    assert all(name.startswith("resnet_20") for name in found)
+    open_again(page, address + view)
+    assert names(page) == found
+    expect(page.locator("#filters [name=max]")).to_have_value("0.3")
+    expect(page.locator("th[data-key=top5]")).to_be_hidden()
+    page.click("#filters [type=reset]")
+    assert (len(names(page)), fragment(page)) == (7, "")
+    expect(page.locator("th[data-key=top5]")).to_be_visible()
+
+
+def test_the_files_hold_the_shown_rows_as_bench_tables_writes_them(page: Page, runs: Path) -> None:
     head, *lines = render_csv(build(runs, "comparison")).splitlines()
-    text = downloaded(tab, "#save-csv", tmp_path, "comparison.csv").decode()
-    assert text.splitlines() == [head, *lines]
-    (tmp_path / "comparison.csv").unlink()
-    set_value(tab, "#filters [name=technique]", "attention")
-    click(tab, "th[data-key=params_m] button")
-    some = downloaded(tab, "#save-csv", tmp_path, "comparison.csv").decode().splitlines()
+    name, content = downloaded(page, "#save-csv")
+    assert (name, content.decode().splitlines()) == ("comparison.csv", [head, *lines])
+    page.select_option("#filters [name=technique]", "attention")
+    page.click("th[data-key=params_m] button")
+    some = downloaded(page, "#save-csv")[1].decode().splitlines()
     assert some[0] == head
     assert sorted(some[1:]) == sorted(line for line in lines if ",attention," in line)
-    rows = json.loads(downloaded(tab, "#save-json", tmp_path, "comparison.json"))
-    assert [row["model"] for row in rows] == tab.run(NAMES)
+    rows = json.loads(downloaded(page, "#save-json")[1])
+    assert [row["model"] for row in rows] == names(page)
     assert [row["params_m"] for row in rows] == sorted(row["params_m"] for row in rows)
 
 
-def test_a_cell_leads_to_its_runs(tab: Tab) -> None:
-    tab.run(f"{SHOWN}[2].cells[3].click()")
-    links = tab.run("[...document.querySelectorAll('#cell-runs-list a')].map(a => a.textContent)")
+def test_a_cell_leads_to_its_runs(page: Page) -> None:
+    shown(page).nth(2).locator("td").nth(2).click()
+    expect(page.locator("#cell-runs")).to_be_visible()
+    links = page.locator("#cell-runs-list a").all_text_contents()
     assert len(links) == 3
-    assert tab.run("document.querySelector('#cell-runs').open") is True
-    click(tab, "#cell-runs-list li:nth-child(2) a")
-    tab.run("new Promise(done => setTimeout(done, 50))")
-    opened = tab.run("[...document.querySelectorAll('details.run[open] summary code')].map(c => c.textContent)")
-    assert opened == [links[1]]
-    assert tab.run("document.querySelector('#cell-runs').open") is False
-    assert tab.run("document.querySelector('details.run[open] pre.epochs').checkVisibility()") is True
+    page.click("#cell-runs-list li:nth-child(2) a")
+    opened = page.locator("details.run[open]")
+    expect(opened.locator("> summary code")).to_have_text(links[1])
+    expect(page.locator("#cell-runs")).to_be_hidden()
+    expect(opened.locator("pre.epochs")).to_be_in_viewport()
 
 
-def test_it_compares_chosen_rows(tab: Tab, address: str) -> None:
-    data = json.loads(tab.run("document.querySelector('#data').textContent"))
+def test_it_compares_chosen_rows(page: Page, address: str) -> None:
+    data = json.loads(page.locator("#data").text_content() or "")
     base, *arms = (data["names"].index(name) for name in ("resnet_32", "eca_resnet_20", "mlp_mixer_tiny"))
-    set_value(tab, "#picks [name=base]", str(base))
+    page.select_option("#picks [name=base]", str(base))
     for arm in arms:
-        click(tab, f"#picks [name=arm][value='{arm}']")
-    rows = "[...document.querySelectorAll('#contrasts tbody tr')].map(r => [...r.cells].map(c => c.textContent))"
-    shown = tab.run(rows)
-    assert [row[0] for row in shown] == ["eca_resnet_20", "mlp_mixer_tiny"]
-    assert [row[1:5] for row in shown] == [data["pairs"][f"{base} {arm}"] for arm in arms]
-    assert shown[0][5] == "same recipe"
-    assert "optimizer: adamw" in shown[1][5]
-    curves = "[...document.querySelectorAll('#overlays .curve.chosen')].map(c => c.dataset.g)"
-    assert sorted(tab.run(curves)) == sorted(map(str, (base, *arms)))
-    tab.open(address + fragment(tab))
-    assert tab.run(rows) == shown
-    assert tab.run("document.querySelector('#contrast-base').textContent") == "Base: resnet_32"
+        page.click(f"#picks [name=arm][value='{arm}']")
+
+    def rows() -> list[list[str]]:
+        return [row.locator("xpath=*").all_text_contents() for row in page.locator("#contrasts tbody tr").all()]
+
+    found = rows()
+    assert [row[0] for row in found] == ["eca_resnet_20", "mlp_mixer_tiny"]
+    assert [row[1:5] for row in found] == [data["pairs"][f"{base} {arm}"] for arm in arms]
+    assert found[0][5] == "same recipe"
+    assert "optimizer: adamw" in found[1][5]
+    curves = page.locator("#overlays .curve.chosen").evaluate_all("all => all.map(curve => curve.dataset.g)")
+    assert sorted(curves) == sorted(map(str, (base, *arms)))
+    open_again(page, address + fragment(page))
+    assert rows() == found
+    expect(page.locator("#contrast-base")).to_have_text("Base: resnet_32")
     # The boxes of the table choose as well.
-    click(tab, f"#models tr[data-group='{arms[0]}'] [name=pick]")
-    assert [row[0] for row in tab.run(rows)] == ["mlp_mixer_tiny"]
+    page.click(f"#models tr[data-group='{arms[0]}'] [name=pick]")
+    assert [row[0] for row in rows()] == ["mlp_mixer_tiny"]
 
 
-def test_figures_switch_and_are_saved(tab: Tab, tmp_path: Path) -> None:
-    seen = "[...document.querySelectorAll('.view')].filter(v => v.checkVisibility()).map(v => v.dataset.view)"
-    assert set(tab.run(seen)) == {"params_m log"}
-    click(tab, "[name=cost][value=training_pflop]")
-    click(tab, "[name=scale][value=linear]")
-    assert set(tab.run(seen)) == {"training_pflop linear"}
-    assert fragment(tab) == "#cost=training_pflop&scale=linear"
-    root = ET.fromstring(downloaded(tab, "#figures .save button", tmp_path, "*.svg"))
+def test_figures_switch_and_are_saved(page: Page) -> None:
+    def seen() -> set[str]:
+        return set(page.locator(".view:visible").evaluate_all("all => all.map(view => view.dataset.view)"))
+
+    assert seen() == {"params_m log"}
+    page.click("[name=cost][value=training_pflop]")
+    page.click("[name=scale][value=linear]")
+    assert seen() == {"training_pflop linear"}
+    assert fragment(page) == "#cost=training_pflop&scale=linear"
+    name, picture = downloaded(page, "#figures .save button")
+    assert name.endswith(".svg")
+    root = ET.fromstring(picture)
     assert not any(element.get("class") or element.get("href") for element in root.iter())
     assert any((element.text or "") == "Training PFLOP" for element in root.iter())
-    fills = {element.get("fill") for element in root.iter() if element.tag.endswith("path")}
-    assert "rgb(0, 114, 178)" in fills
-    png = downloaded(tab, "#figures .save button + button", tmp_path, "*.png")
+    assert "rgb(0, 114, 178)" in {element.get("fill") for element in root.iter() if element.tag.endswith("path")}
+    name, png = downloaded(page, "#figures .save button + button")
+    assert name.endswith(".png")
     assert png.startswith(b"\x89PNG")
-    width, height = (int.from_bytes(png[start : start + 4]) for start in (16, 20))
-    assert (width, height) == (1520, 800)
+    assert tuple(int.from_bytes(png[start : start + 4]) for start in (16, 20)) == (1520, 800)
 
 
 @pytest.mark.parametrize("verdict", VERDICTS)
-def test_claims_are_filtered(tab: Tab, verdict: str) -> None:
-    set_value(tab, "#claim-filters [name=verdict]", verdict)
-    shown = tab.run(
-        "[...document.querySelectorAll('#claim-table tbody tr')].filter(r => !r.hidden).map(r => r.dataset.verdict)"
-    )
-    assert shown
-    assert set(shown) == {verdict}
+def test_claims_are_filtered(page: Page, verdict: str) -> None:
+    page.select_option("#claim-filters [name=verdict]", verdict)
+    found = page.locator("#claim-table tbody tr:visible").evaluate_all("all => all.map(row => row.dataset.verdict)")
+    assert set(found) == {verdict}
 
 
-def test_it_is_read_without_a_script(tab: Tab, address: str) -> None:
-    tab.call("Emulation.setScriptExecutionDisabled", value=True)
-    tab.open(address)
-    assert len(tab.run(NAMES)) == len(MODELS) + 1
-    assert tab.run("document.querySelector('#filters').checkVisibility()") is False
-    assert tab.run("[...document.querySelectorAll('#models thead th')].every(c => c.checkVisibility())") is True
-    assert tab.run("document.querySelectorAll('#contrasts tbody tr').length") == len(MODELS)
-    click(tab, "#figures [name=cost][value=macs_m]")
-    assert tab.run("document.querySelector('[data-view=\"macs_m log\"]').checkVisibility()") is True
+def test_it_is_read_without_a_script(browser: Browser, address: str) -> None:
+    with open_page(browser, address, java_script_enabled=False) as page:
+        assert len(names(page)) == len(MODELS) + 1
+        expect(page.locator("#filters")).to_be_hidden()
+        heads = page.locator("#models thead th")
+        assert heads.count() == page.locator("#models thead th:visible").count()
+        expect(page.locator("#contrasts tbody tr")).to_have_count(len(MODELS))
+        page.click("#figures [name=cost][value=macs_m]")
+        expect(page.locator("[data-view='macs_m log']").first).to_be_visible()
 
 
-def test_the_keyboard_suffices(tab: Tab) -> None:
-    def press(key: str) -> None:
-        for kind in ("keyDown", "keyUp"):
-            text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
-            code = {"Tab": 9, "Enter": 13, "Escape": 27}[key]
-            tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
-
-    press("Tab")
-    assert tab.run("document.activeElement.className") == "skip"
-    press("Enter")
-    reached = []
+def test_the_keyboard_suffices(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.locator(":focus")).to_have_class("skip")
+    page.keyboard.press("Enter")
+    reached: list[str] = []
     for _ in range(60):
-        press("Tab")
-        reached.append(tab.run("(e => e.id || e.name || e.closest('[data-key]')?.dataset.key)(document.activeElement)"))
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("(e => e.id || e.name || e.closest('[data-key]')?.dataset.key)(document.activeElement)")
+        )
         if reached[-1] == "top1":
             break
     assert {"text", "technique", "min", "max", "save-csv", "rank", "model"} <= set(reached)
-    press("Enter")
-    assert fragment(tab) == "#sort=top1"
+    page.keyboard.press("Enter")
+    assert fragment(page) == "#sort=top1"
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_window(tab: Tab, address: str, width: int) -> None:
-    tab.look(width, 844)
-    tab.open(address)
-    assert tab.run("document.documentElement.scrollWidth") <= width
-    light = tab.run("getComputedStyle(document.body).backgroundColor")
-    tab.look(width, 844, dark=True)
-    assert tab.run("getComputedStyle(document.body).backgroundColor") != light
-    set_value(tab, "#colours", "light")
-    assert tab.run("getComputedStyle(document.body).backgroundColor") == light
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_it_fits_the_window(browser: Browser, address: str, size: dict[str, int]) -> None:
+    with open_page(browser, address, viewport=size) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        light = background(page)
+        page.emulate_media(color_scheme="dark")
+        assert background(page) != light
+        page.select_option("#colours", "light")
+        assert background(page) == light
 
 
-def test_it_is_printed_light_and_without_controls(tab: Tab) -> None:
-    tab.look(1280, 900, dark=True, media="print")
-    assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert tab.run("document.querySelector('#models').checkVisibility()") is True
+def test_it_is_printed_light_and_without_controls(page: Page) -> None:
+    page.emulate_media(color_scheme="dark", media="print")
+    assert background(page) == "rgb(255, 255, 255)"
+    expect(page.locator("#models")).to_be_visible()
     for selector in ("nav", "#filters", ".save", "#picks"):
-        assert tab.run(f"document.querySelector('{selector}').checkVisibility()") is False
+        expect(page.locator(selector).first).to_be_hidden()
