@@ -34,6 +34,7 @@ INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out repor
 SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
+	$(BIN)/python -m bench.analysis.own_bands --runs reports/runs
 	$(BIN)/python -m bench.audit --runs reports/runs --out reports/claims
 	$(BIN)/python -m bench.zoo --out reports
 	$(BIN)/python -m bench.tables comparison --runs reports/runs --experiment readme --out reports/readme

@@ -1,7 +1,8 @@
 """Health bands: mark a finished full-length run by what runs of its model and recipe are known to reach.
 
-Only two recipes have bands: the deck's (300 epochs with heavy augmentation) and the light one of most public CIFAR-100
-tables (crop and flip, 200–300 epochs, batch at most 256). Both are recognised from the recorded spec, not from a name.
+Two long recipes have bands: the deck's (300 epochs with heavy augmentation) and the light one of most public CIFAR-100
+tables (crop and flip, 200–300 epochs, batch at most 256); short ones have those of our own records (`own_bands`). All
+are recognised from the recorded spec, not from a name.
 A run of another recipe, length, network or data set has no band, and the answer says so. No torch is imported.
 """
 
@@ -9,16 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bench.analysis.own_bands import own_bands, own_recipe
 from bench.records import RunRecord
 from bench.util.duration import Duration
 from bench.zoo.models import MODELS
 
-Recipe = Literal["deck", "light"]
+Recipe = str
 Mark = Literal["healthy", "low", "suspicious", "no band"]
 Spec = Mapping[str, Any]
 
 DECK_LOGS = "the deck authors' logs of this model (reports/claims/published_runs.csv)"
 PUBLIC = "public CIFAR-100 logs with crop and flip, 200–300 epochs, batch at most 256 (the project's survey)"
+FULL_LENGTH: tuple[Recipe, ...] = ("deck", "light")
 # Algorithms that change how a step is computed, not what is learned.
 NEUTRAL = frozenset({"channels_last"})
 LIGHT_EPOCHS, LIGHT_BATCH = range(200, 301), 256
@@ -188,7 +191,7 @@ def is_light(spec: Spec) -> bool:
 
 def recipe_of(spec: Spec) -> Recipe | None:
     """Return which recipe with bands a recorded spec is, None for any other."""
-    return "deck" if is_deck(spec) else "light" if is_light(spec) else None
+    return "deck" if is_deck(spec) else "light" if is_light(spec) else own_recipe(spec)
 
 
 def find_band(spec: Spec) -> Band | None:
@@ -196,7 +199,21 @@ def find_band(spec: Spec) -> Band | None:
     name = SAME_MODEL.get(name := str(pick(spec, "model.name")), name)
     unusual = pick(spec, "model.stem") == "cifar" or changed_options(spec)
     recipe = None if unusual else recipe_of(spec)
-    return next((band for band in BANDS if name in band.models and band.recipe == recipe), None)
+    if recipe in FULL_LENGTH or recipe is None:
+        return next((band for band in BANDS if name in band.models and band.recipe == recipe), None)
+    return own_band(recipe, name)
+
+
+def own_band(recipe: Recipe, model: str) -> Band | None:
+    """Return the band that our records give a network by a short recipe; None where no record has it."""
+    bands = own_bands()[recipe]
+    found = bands["models"].get(model)
+    if found is None:
+        return None
+    low, high = found["low"], found["high"]
+    half = (high - low) / 2
+    source = f"our records: mean {found['mean']:.2f}, n = {found['n']}, seed sd {bands['sd']:.2f} (df {bands['df']})"
+    return Band((model,), recipe, low, high, round(low - half, 1), round(high + half, 1), source)
 
 
 def changed_options(spec: Spec) -> dict[str, Any]:
@@ -229,7 +246,7 @@ def check_health(run: RunRecord) -> Health:
         why = (
             f"no band for this network under the {recipe} recipe"
             if recipe
-            else "neither recipe that has bands, in full length"
+            else "no recipe that has bands, in full length"
         )
         return Health("no band", why)
     return mark_top1(band, float(run.result["top1"]))

@@ -21,6 +21,11 @@ def recorded_identity(content: Content, schema: Schema = RunSpec) -> dict[str, A
     return leave_out(fill_in(known, schema), NOT_IDENTITY)
 
 
+def recipe_without_model(content: Content) -> dict[str, Any]:
+    """Return what of a recorded spec's identity is not the network: the same for all networks of one recipe."""
+    return {key: value for key, value in recorded_identity(content).items() if key != "model"}
+
+
 def renamed(content: Content) -> Content:
     """Return a recorded spec with the keys of today in place of those it had when it was written."""
     optimizer = content.get("optimizer")

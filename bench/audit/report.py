@@ -115,7 +115,7 @@ def _own_runs(evidence: Evidence) -> list[str]:
         [code(name), escape(recipe), escape(h.mark), escape(h.why), escape(h.source)] for name, recipe, h in checked
     ]
     rest = len(evidence.runs) - len(full)
-    note = f"{counted_noun(rest, 'other run record')}: unfinished, or neither full-length recipe; they decide nothing."
+    note = f"{counted_noun(rest, 'other run record')}: unfinished, or of no recipe that has bands; they decide nothing."
     table = (
         [markdown_table(["Run", "Recipe", "Health", "Top-1 of the last epoch", "Source of the band"], rows)]
         if rows

@@ -12,8 +12,8 @@ from typing import Any
 from scipy.stats import spearmanr
 
 from bench.analysis import stats
-from bench.analysis.health import DECK_SPEC, pick, recipe_of
-from bench.analysis.identity import recorded_identity
+from bench.analysis.health import DECK_SPEC, FULL_LENGTH, pick, recipe_of
+from bench.analysis.identity import recipe_without_model
 from bench.analysis.run_groups import RunGroup, group_runs, hashable, steps_text
 from bench.audit.claims import Claim, Subject
 from bench.audit.differences import base_row
@@ -48,7 +48,7 @@ def find_short_runs(evidence: Evidence) -> ShortRuns | None:
     for run_group in group_runs(filter(is_short, evidence.runs))[0]:
         for row in rows:
             if evidence.trained(run_group.records[0], Subject.parse(row)):
-                by_recipe[without_model(run_group.spec)].setdefault(row, run_group)
+                by_recipe[hashable(recipe_without_model(run_group.spec))].setdefault(row, run_group)
     found = max(by_recipe.values(), key=len, default={})
     if len(found) < FEWEST:
         return None
@@ -59,12 +59,7 @@ def find_short_runs(evidence: Evidence) -> ShortRuns | None:
 def is_short(run: RunRecord) -> bool:
     """Tell whether a run is evaluated where the claims are, but shorter than the recipes that decide them."""
     tested = all(pick(run.spec, key) == DECK_SPEC[key] for key in ("data.name", "data.split"))
-    return bool(run.finished and tested and recipe_of(run.spec) is None)
-
-
-def without_model(spec: Mapping[str, Any]) -> Any:
-    """Return what identifies a recorded spec's recipe apart from the network."""
-    return hashable({key: value for key, value in recorded_identity(spec).items() if key != "model"})
+    return bool(run.finished and tested and recipe_of(run.spec) not in FULL_LENGTH)
 
 
 def short_runs_section(evidence: Evidence) -> list[str]:

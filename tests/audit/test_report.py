@@ -139,7 +139,7 @@ def test_our_runs_are_counted_used_and_marked(tmp_path: Path, capsys: pytest.Cap
     text = capsys.readouterr().out
     assert "4 of 5 run records used" in text
     assert "| healthy | 66.40 is within the usual 66–67 under the deck recipe |" in text
-    assert "1 other run record: unfinished, or neither full-length recipe" in text
+    assert "1 other run record: unfinished, or of no recipe that has bands" in text
     (row,) = [line for line in text.splitlines() if line.startswith("| `hornet_tiny` | top1 ")]
     assert "**contradicted**" in row
 
