@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.analysis.ablations import ABLATIONS
 from bench.analysis.run_groups import RunGroup
-from bench.figures import accuracy, curves, efficiency, forest, times
+from bench.figures import accuracy, curves, efficiency, forest, frontier, times
 from bench.figures.accuracy import Drawings
 
 Figures = dict[str, Callable[[Sequence[RunGroup]], Drawings]]
@@ -15,6 +15,7 @@ FIGURES: Figures = {
     "accuracy_comparison": accuracy.accuracy_comparison,
     "architecture_comparison": accuracy.architecture_comparison,
     "efficiency_analysis": efficiency.efficiency_analysis,
+    "frontier": frontier.frontier,
     "training_curves": curves.training_curves,
     "time_to_accuracy": times.time_to_accuracy,
     "ablations": forest.ablations,

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,6 +119,20 @@ def test_the_curve_ends_where_the_result_says(tmp_path: Path) -> None:
     curve = curves.curve_of([record.epochs for record in run_group.records], "eval_top1")
     assert curve.mean[-1] == 66.5
     assert {"training_curves", "training_curves_resnet_20"} <= set(draw(tmp_path, "training_curves"))
+
+
+def test_a_network_of_several_budgets_is_one_line_and_data_sets_are_apart(tmp_path: Path) -> None:
+    for model, steps, top1 in (("resnet_20", 10, 50.0), ("resnet_20", 40, 60.0), ("resnet_56", 20, 65.0)):
+        write_fake_run(tmp_path, model, top1=top1, epochs=steps, max_duration=f"{steps}ep")
+    write_fake_run(tmp_path, "resnet_20", top1=20.0, data={"name": "shapes100"})
+    figures = draw(tmp_path, "frontier")
+    assert sorted(figures) == ["frontier", "frontier_2"]
+    (panel,) = figures["frontier"].axes
+    dotted = [np.asarray(line.get_xydata()) for line in panel.lines if line.get_linestyle() == ":"]
+    (path,) = [line for line in dotted if len(line) > 1]
+    assert path[:, 1].tolist() == [50.0, 60.0]
+    assert path[1, 0] == pytest.approx(4 * path[0, 0], rel=0.01)
+    assert {text.get_text() for text in panel.texts} == {"resnet_20", "resnet_56"}
 
 
 @settings(deadline=None)
