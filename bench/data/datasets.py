@@ -174,11 +174,16 @@ def names_under(root: Path) -> list[str]:
     return sorted(own | set(DATASETS))
 
 
+def check_name(name: str, root: Path) -> None:
+    """Raise BadInput for a name that no folder of a data set can have."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
+        raise BadInput(f"data set '{name}': allowed are letters, digits and _ . + - (a folder directly under {root})")
+
+
 def find_folder(name: str, root: Path) -> Path:
     """Return the folder of a data set, drawing it first if it is drawn by code; raise BadInput if there is none."""
     folder = root / name
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", name):
-        raise BadInput(f"data set '{name}': allowed are letters, digits and _ . + - (a folder directly under {root})")
+    check_name(name, root)
     drawn = name in DATASETS and DATASETS[name].drawing is not None
     # An empty folder under a name that can be downloaded gets the same advice as none.
     if folder.is_dir() and (name not in DATASETS or drawn or any(folder.iterdir())):
@@ -186,7 +191,8 @@ def find_folder(name: str, root: Path) -> Path:
     if name not in DATASETS:
         raise BadInput(
             f"{unknown('data set', name, names_under(root))} Put your own data into {folder}/ as "
-            "{train,test}_{images,labels}.npy and classes.txt."
+            "{train,test}_{images,labels}.npy and classes.txt; "
+            f"`python -m bench.data folder --from DIR --size 32 --name {name}` makes that of a folder of images."
         )
     if not drawn:
         raise BadInput(f"data set '{name}' is not in {folder}. {three_ways(name, folder)}")

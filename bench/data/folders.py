@@ -56,11 +56,14 @@ def _flush(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def make_folder(folder: Path, write: Callable[[Path], None], *, own: Collection[str], force: bool = False) -> bool:
+def make_folder(
+    folder: Path, write: Callable[[Path], None], *, own: Collection[str], force: bool = False, keep: bool = False
+) -> bool:
     """Fill `folder` by `write`, atomically and only once; return False if it was there (and `force` was not given).
 
-    `write(temporary)` gets an empty folder on the same disk; when it raises, nothing remains. With `force` a folder
-    that holds nothing but files named in `own` is replaced. Processes wait for each other by a lock beside the folder.
+    `write(temporary)` gets an empty folder on the same disk; when it raises, nothing remains. With `keep` what it left
+    does remain, and is what the next one goes on from. With `force` a folder that holds nothing but files named in
+    `own` is replaced. Processes wait for each other by a lock beside the folder.
     Raises BadInput if the disk is full or cannot be written.
     """
     from filelock import FileLock
@@ -74,8 +77,20 @@ def make_folder(folder: Path, write: Callable[[Path], None], *, own: Collection[
             if folder.exists() and not force:
                 return False
             _refuse_foreign(folder, own)
-            _make(folder, write)
+            if keep:
+                _go_on(folder, write)
+            else:
+                _make(folder, write)
     return True
+
+
+def _go_on(folder: Path, write: Callable[[Path], None]) -> None:
+    """Fill a folder of a fixed name, which is kept when that is stopped, and rename it; the caller holds the lock."""
+    partial = folder.parent / f".{folder.name}.partial"
+    partial.mkdir(exist_ok=True)
+    write(partial)
+    _flush(partial)
+    _replace(partial, folder)
 
 
 def _make(folder: Path, write: Callable[[Path], None]) -> None:

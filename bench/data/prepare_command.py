@@ -13,6 +13,7 @@ from bench.util.errors import BadInput, unknown
 SUMMARY = f"""Prepare, check or show a data set.
 
   python -m bench.data NAME          make it under the root, unless it is there: {", ".join(sorted(DATASETS))}
+  python -m bench.data folder ...    make one of a folder of images (see folder --help)
   python -m bench.data check NAME    say what is there: sizes, classes, mean and standard deviation, images per class
   python -m bench.data show ...      draw images (see show --help)
 
@@ -29,7 +30,7 @@ def drawn() -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m bench.data NAME`."""
     parser = make_parser("bench.data", SUMMARY, "python -m bench.data cifar100 --root ~/data")
-    parser.add_argument("name", metavar="NAME", help=f"{', '.join(DATASETS)}, or check or show")
+    parser.add_argument("name", metavar="NAME", help=f"{', '.join(DATASETS)}, or folder, check or show")
     parser.add_argument("--root", type=Path, metavar="DIR", help="the folder of data sets")
     parser.add_argument("--force", action="store_true", help="make it again, replacing what is there")
     parser.add_argument("--train", type=positive, metavar="N", help=f"{drawn()}: training images")
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make a registered data set and say what is there."""
     options = build_parser().parse_args(arguments)
     if options.name not in DATASETS:
-        raise unknown("data set", options.name, [*DATASETS, "check", "show"])
+        raise unknown("data set", options.name, [*DATASETS, "folder", "check", "show"])
     folder = data_root(options.root) / options.name
     chosen = {key: value for key in Sizes._fields if (value := getattr(options, key)) is not None}
     row = DATASETS[options.name]
