@@ -14,7 +14,7 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from bench.records import EPOCHS, RESULT, SPEC, RunWriter, run_directory, to_json, to_line
+from bench.records import EPOCHS, RESULT, SPEC, RunWriter, run_directory, to_json, to_line, write_evaluation
 from bench.spec import RunSpec, recipe_hash
 from bench.zoo.models import MODELS
 
@@ -281,3 +281,31 @@ def write_seeds(runs: Path, models: Sequence[str], seeds: int = 3) -> Path:
         for model in models:
             write_fake_run(runs, model, seed)
     return runs
+
+
+def write_fake_evaluations(path: Path, seed: int, level: float) -> None:
+    """Write generated evaluations of a run in the shape of `bench.evaluate`; `level` is near its top-1."""
+    draw = random.Random(seed)
+
+    def near(value: float) -> float:
+        """Return a percentage near a value."""
+        return min(100.0, max(0.0, draw.gauss(value, 0.5)))
+
+    bins = [
+        {
+            "bin": number,
+            "images": 100 + 80 * number,
+            "confidence": (number + 0.5) / 0.15,
+            "accuracy": near(6.2 * number),
+        }
+        for number in range(1, 15)
+    ]
+    write_evaluation(path, "calibration", {"ece": near(5), "bins": bins})
+    falls = {kind: [near(level - 6 * severity) for severity in range(1, 6)] for kind in ("fog", "snow", "motion_blur")}
+    write_evaluation(path, "corruptions", {"clean_top1": near(level), "kinds": falls})
+    attacks = {name: {str(b): near(level * 0.6**b) for b in (1, 2, 4, 8)} for name in ("fgsm", "pgd")}
+    write_evaluation(path, "adversarial", {"clean_top1": near(level), "attacks": attacks})
+    names = ["aquatic mammals", "large natural outdoor scenes", "trees"]
+    confusion = [[70, 20, 10], [5, 90, 5], [0, 40, 60]]
+    rows = [{"superclass": name, "images": 100, "top1": near(confusion[i][i])} for i, name in enumerate(names)]
+    write_evaluation(path, "superclass", {"superclasses": rows, "confusion": confusion})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_runs import write_fake_run, write_many
+from tests.fake_runs import write_fake_evaluations, write_fake_run, write_many
 
 ECA_NAMES = ("resnet_20", "ecanet20_adaptive", "ecanet20_fixed_k3", "ecanet20_fixed_k5")
 
@@ -33,4 +33,14 @@ def ablation_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_fake_run(runs, "resnet_32", seed, algorithms={})
         write_fake_run(runs, "resnet_32", seed, algorithms={"cutmix": {"alpha": 1.0}}, fake={"top1": 71.5})
         write_fake_run(runs, "resnet_32", seed, algorithms={"mixup": {"alpha": 0.2}}, fake={"top1": 69.9})
+    return runs
+
+
+@pytest.fixture(scope="session")
+def evaluated_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a runs folder with 3 seeds of one model and 1 of another that were evaluated, and one that was not."""
+    runs = tmp_path_factory.mktemp("evaluated")
+    for seed, name in ((0, "resnet_20"), (1, "resnet_20"), (2, "resnet_20"), (0, "convnext_tiny")):
+        write_fake_evaluations(write_fake_run(runs, name, seed), seed, 60)
+    write_fake_run(runs, "resnet_32")
     return runs

@@ -143,6 +143,7 @@ EVALUATORS: dict[str, Evaluator] = {
             "superclass_top1": percent("superclass top-1", "超类 Top-1"),
             "mistakes_within": percent("mistakes within the superclass", "超类内的错误"),
         },
+        version=2,
     ),
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.evaluate.per_class import confusion
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.trained import Predictions, Trained
 from bench.util.errors import BadInput
@@ -54,15 +55,24 @@ def measure(trained: Trained, predictions: Predictions) -> dict[str, Any]:
 
 
 def group_rows(logits: Tensor, labels: Tensor, group_of: Tensor, names: Sequence[str]) -> dict[str, Any]:
-    """Return the accuracies of groups; `logits` are N×classes, `labels` N, `group_of` the group of each class."""
+    """Return the accuracies of groups, and how often each (row) was taken for each (column).
+
+    `logits` are N×classes, `labels` N, `group_of` the group of each class.
+    """
     predicted = logits.argmax(dim=1)
-    true, within = group_of[labels], group_of[predicted] == group_of[labels]
+    true, named = group_of[labels], group_of[predicted]
+    within = true == named
     wrong = predicted != labels
     rows = [
         {"superclass": name, "images": int(there.sum()), "top1": share(within[there])}
         for name, there in ((name, true == number) for number, name in enumerate(names))
     ]
-    return {"superclass_top1": share(within), "mistakes_within": share(within[wrong]), "superclasses": rows}
+    return {
+        "superclass_top1": share(within),
+        "mistakes_within": share(within[wrong]),
+        "superclasses": rows,
+        "confusion": confusion(named, true, len(names)).tolist(),
+    }
 
 
 def share(chosen: Tensor) -> float | None:

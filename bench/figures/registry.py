@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.analysis.ablations import ABLATIONS
 from bench.analysis.run_groups import RunGroup
-from bench.figures import accuracy, curves, efficiency, forest, frontier, times
+from bench.figures import accuracy, confusion, curves, efficiency, forest, frontier, reliability, robustness, times
 from bench.figures.accuracy import Drawings
 
 Figures = dict[str, Callable[[Sequence[RunGroup]], Drawings]]
@@ -19,6 +19,11 @@ FIGURES: Figures = {
     "training_curves": curves.training_curves,
     "time_to_accuracy": times.time_to_accuracy,
     "ablations": forest.ablations,
+    # Of what `python -m bench.evaluate` measured; without that there is nothing to draw.
+    "reliability_diagram": reliability.reliability_diagram,
+    "superclass_confusion": confusion.superclass_confusion,
+    "corruption_curves": robustness.corruption_curves,
+    "adversarial_accuracy": robustness.adversarial_accuracy,
 }
 
 

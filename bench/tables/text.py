@@ -87,6 +87,7 @@ REASONS = {
     stats.NO_SPREAD: "各次运行没有差异：无法检验",
 }
 LINES = {
+    "Not evaluated, nor comparable with what was: {}": "未评估，且与已评估者不可比：{}",
     "Mean ± 95 % t-interval over n seeds, of the weights of the headline.": (
         "均值 ± 95 % t 区间 (n 个种子)，对应主结果的权重。"
     ),

@@ -41,6 +41,7 @@ def test_accuracies_and_the_share_of_mistakes_within() -> None:
     assert found["superclass_top1"] == pytest.approx(60)
     assert found["mistakes_within"] == pytest.approx(100 / 3)
     assert [row["top1"] for row in found["superclasses"]] == pytest.approx([200 / 3, 50])
+    assert found["confusion"] == [[2, 1], [1, 1]]
     assert show(found)[1].split() == ["high", "2", "50.0"]
     assert group_rows(logits, predicted, torch.tensor([0, 0, 1, 1]), ["low", "high"])["mistakes_within"] is None
 

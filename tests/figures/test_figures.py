@@ -33,6 +33,7 @@ from bench.records import Row, read_runs
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.fake_runs import write_fake_run
 
+EVALUATED = ("reliability_diagram", "superclass_confusion", "corruption_curves", "adversarial_accuracy")
 COORDINATE = st.floats(0.01, 100)
 POINTS = st.lists(st.tuples(COORDINATE, COORDINATE), min_size=1, max_size=25)
 
@@ -63,8 +64,10 @@ def words_of(figure: Figure) -> list[tuple[str, Bbox]]:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_two_words_overlap_and_none_leaves_the_page(name: str, deck_runs: Path, ablation_runs: Path) -> None:
-    figures = draw(ablation_runs if name == "ablations" else deck_runs, name)
+def test_no_two_words_overlap_and_none_leaves_the_page(
+    name: str, deck_runs: Path, ablation_runs: Path, evaluated_runs: Path
+) -> None:
+    figures = draw({"ablations": ablation_runs, **dict.fromkeys(EVALUATED, evaluated_runs)}.get(name, deck_runs), name)
     assert figures
     for file, figure in figures.items():
         boxes = words_of(figure)

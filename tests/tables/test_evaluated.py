@@ -51,6 +51,19 @@ def test_a_row_has_the_mean_and_interval_over_seeds(table: str, tmp_path: Path) 
     assert order == [*(("resnet_32", "resnet_20") if lower else ("resnet_20", "resnet_32")), "resnet_56"]
 
 
+def test_what_nobody_evaluated_is_named_below_and_no_column_is_empty(tmp_path: Path) -> None:
+    write_fake_run(tmp_path, "resnet_56", batch_size=64)
+    path = write_fake_run(tmp_path, "resnet_20")
+    write_evaluation(path, "calibration", {"ece": 3.0, "temperature": None, "nll": 1.0})
+    table = build(tmp_path, "calibration")
+    assert list(rows_of(table)) == ["resnet_20"]
+    assert "Not evaluated, nor comparable with what was: resnet_56" in [note.english() for note in table.notes]
+    keys = {column.key for column in table.columns}
+    assert {"ece", "nll"} <= keys
+    assert "temperature" not in keys
+    assert {"pgd_8_top1", "ood_energy"} <= {column.key for column in build(tmp_path, "robustness").columns}
+
+
 def test_runs_of_two_experiments_make_one_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for seed, experiment in enumerate(("first", "second", "second", "third")):
         write_evaluated(tmp_path, "calibration", "resnet_20", seed, 2.0 + seed, experiment)
