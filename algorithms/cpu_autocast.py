@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -116,13 +116,14 @@ class CPUAutocast(Algorithm):
     are is part of a checkpoint: a run that goes on elsewhere, or after another measurement, computes as it began. On a
     GPU use Composer's `precision` in its place.
 
-    `extension` is the vector extension by which the precision was chosen, such as "AMX".
+    `extension` is the vector extension by which the precision was chosen, such as "AMX"; convolutions of the networks
+    `beside` the model, which go forward under an autocast region of their own, are chosen alike.
     """
 
-    def __init__(self, extension: str) -> None:
+    def __init__(self, extension: str, beside: Sequence[nn.Module] = ()) -> None:
         self.extension = extension
         self.slow: frozenset[str] = frozenset()
-        self._network: nn.Module | None = None
+        self._networks: Sequence[nn.Module] = beside
         self._context: torch.autocast | None = None
 
     def match(self, event: Event, state: State) -> bool:
@@ -132,8 +133,8 @@ class CPUAutocast(Algorithm):
     def apply(self, event: Event, state: State, logger: Logger) -> None:
         """Choose the convolutions that stay in float32; enter or leave the autocast region."""
         if event == Event.INIT:
-            self._network, self.slow = state.model, slow_kinds(self.extension)
-            keep_float32(self._network, self.slow)
+            self._networks, self.slow = [*self._networks, state.model], slow_kinds(self.extension)
+            self._keep()
         elif event in ENTER:
             self._context = torch.autocast("cpu", dtype=torch.bfloat16)
             self._context.__enter__()
@@ -150,5 +151,9 @@ class CPUAutocast(Algorithm):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Compute as the run that was saved."""
         self.slow = frozenset(state["slow"])
-        if self._network is not None:
-            keep_float32(self._network, self.slow)
+        self._keep()
+
+    def _keep(self) -> None:
+        """Let the slow convolutions of every network be computed in float32."""
+        for network in self._networks:
+            keep_float32(network, self.slow)

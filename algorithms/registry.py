@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -22,6 +22,27 @@ Count = Annotated[int, Field(ge=1)]
 PLAIN, AS_FED = "plain", "as_fed"
 When = Annotated[str, Field(pattern=r"^([0-9]+(ep|ba|sp)|(0(\.[0-9]+)?|1(\.0+)?)dur)$")]
 Every = Annotated[str, Field(pattern=r"^[1-9][0-9]*(ep|ba)$")]
+
+
+class TrainedWeights(BaseModel):
+    """Weights on the disk, in a YAML as their path alone: whose they are, and the SHA-256 of their file.
+
+    Where network or digest are declared they are what the path must hold; a resolved spec says both.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    path: Annotated[str, Field(min_length=1)]
+    network: str | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+def as_weights(value: Any) -> Any:
+    """Return a path as the mapping that `TrainedWeights` takes, anything else as it is."""
+    return {"path": value} if isinstance(value, str) else value
+
+
+Weights = Annotated[TrainedWeights, BeforeValidator(as_weights)]
 
 
 def unit_of(text: str) -> str:
@@ -64,6 +85,8 @@ class AlgorithmRow:
     process's batch must not be smaller than; `check`, as "module:function", a function of the network that raises
     ValueError where the algorithm has nothing to work on.
 
+    `handed` names the settings that whoever trains makes an object of: the network that a path stands for.
+
     `averaged` names the attribute of an algorithm that averages weights that tells whether the model holds the average:
     BatchNorm's statistics are then estimated anew before it is evaluated. `check_settings` returns what is wrong with
     valid settings together, in words.
@@ -76,6 +99,7 @@ class AlgorithmRow:
     surgery: str | None = None
     least_batch: str | None = None
     check: str | None = None
+    handed: tuple[str, ...] = ()
     averaged: str | None = None
     check_settings: Callable[[Mapping[str, Any]], str] = lambda settings: ""
 
@@ -115,6 +139,13 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "Zagoruyko and Komodakis, DiracNets, 2017",
         cost=PLAIN,
         check="algorithms.dirac:dense_convolutions",
+    ),
+    "distillation": AlgorithmRow(
+        "algorithms.distillation:Distillation",
+        {"teacher": (Weights, ...), "temperature": (Positive, 4.0), "alpha": (Share, 0.9)},
+        "Hinton et al., 2015",
+        cost=AS_FED,
+        handed=("teacher",),
     ),
     "ema": AlgorithmRow(
         "composer.algorithms:EMA",
@@ -234,9 +265,16 @@ CONFLICTS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def build_algorithms(chosen: Mapping[str, Mapping[str, Any]]) -> Sequence[Any]:
-    """Return Composer algorithm objects in the order of the registry, which fixes the order in which they run."""
-    return [import_target(row.target)(**chosen[name]) for name, row in ALGORITHMS.items() if name in chosen]
+def build_algorithms(
+    chosen: Mapping[str, Mapping[str, Any]], handed: Mapping[str, Mapping[str, Any]] | None = None
+) -> Sequence[Any]:
+    """Return Composer algorithm objects in the order of the registry, which fixes the order in which they run.
+
+    `handed` holds, by algorithm and setting, the objects in the place of what a row's `handed` names.
+    """
+    objects = {name: {key: (handed or {})[name][key] for key in ALGORITHMS[name].handed} for name in chosen}
+    rows = ((name, row) for name, row in ALGORITHMS.items() if name in chosen)
+    return [import_target(row.target)(**{**chosen[name], **objects[name]}) for name, row in rows]
 
 
 def uncounted(chosen: Iterable[str]) -> str | None:

@@ -23,6 +23,7 @@ from bench.algorithm_settings import validate_algorithms
 from bench.budget import PLACEHOLDER, find_budget, resolve_budget
 from bench.engines.registry import ENGINES
 from bench.layers import Layers, merge, merge_layers, unknown_key
+from bench.pretrained import resolve_weights
 from bench.schedule import Refused, check_units, shares
 from bench.spec import (
     SCHEDULE_SECTIONS,
@@ -56,15 +57,16 @@ def load_spec(path: Path | str, overrides: Sequence[str] = (), arm: str | None =
     return spec_from_layers(read_layers(Path(path), overrides, arm))
 
 
-def load_arms(path: Path | str, overrides: Sequence[str] = (), *, budgets: bool = True) -> dict[str, RunSpec]:
+def load_arms(path: Path | str, overrides: Sequence[str] = (), *, resolve: bool = True) -> dict[str, RunSpec]:
     """Return the specs of all arms of an ablation in the order of the file; empty for a file without `arms:`.
 
-    Without `budgets`, one that declares a budget keeps it and has no duration of its own: no network is counted.
+    Unless it is to `resolve` them, one that declares a budget keeps it and has no duration of its own, and paths of
+    weights stay as they are: no network is counted, and no run is needed.
     """
     read: Reader = cache(read_yaml)
     arms = read(Path(path)).get("arms")
     names = arms if isinstance(arms, Mapping) else ()
-    return {name: spec_from_layers(read_layers(Path(path), overrides, name, read), budgets=budgets) for name in names}
+    return {name: spec_from_layers(read_layers(Path(path), overrides, name, read), resolve=resolve) for name in names}
 
 
 def read_ablation(path: Path) -> AblationSection:
@@ -221,19 +223,22 @@ def parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     return plain_mapping(merged, "the command line")
 
 
-def spec_from_layers(layers: Layers, *, budgets: bool = True) -> RunSpec:
-    """Merge layers, validate the result and return the frozen spec; without `budgets` none becomes a duration."""
+def spec_from_layers(layers: Layers, *, resolve: bool = True) -> RunSpec:
+    """Merge layers, validate the result and return the frozen spec.
+
+    Unless it is to `resolve` them, no budget becomes a duration, and no path of weights is looked up.
+    """
     merged = merge_layers(layers)
     merged["algorithms"] = chosen_algorithms(merged.get("algorithms", {}), layers)
     asked, merged["budget"] = find_budget(layers), None
     if asked is not None:
         reference = validate({"max_duration": PLACEHOLDER, **merged}, layers)
-        if not budgets:
+        if not resolve:
             return reference.model_copy(update={"budget": asked.text})
         merged = merge(merged, resolve_budget(asked, reference))
     spec = validate(merged, layers)
     check_schedule(spec, layers)
-    return spec
+    return resolve_weights(spec) if resolve else spec
 
 
 def validate(merged: Mapping[str, Any], layers: Layers) -> RunSpec:

@@ -318,6 +318,8 @@ NOT_IDENTITY = (
     "experiment",
     "runs",
     "data.root",
+    # Its digest stands for it.
+    "algorithms.distillation.teacher.path",
     "engine",
     "deepspeed",
     "device",

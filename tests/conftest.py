@@ -42,6 +42,14 @@ def bench_data(small_data: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a run on shapes100 that others may learn from, which tests leave as it is."""
+    from tests.teachers import write_teacher  # imported here: most tests need no torch
+
+    return write_teacher(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="session")
 def easy_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a data root that holds a learnable data set of 64 training and 40 test images."""
     from tests.engines.anew import write_easy  # imported here: most tests need no torch

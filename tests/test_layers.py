@@ -1,5 +1,6 @@
 """A key that would have no effect is refused, whatever its section, layer and value."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import NoneType
@@ -15,6 +16,7 @@ from bench.config import YAMLS, load_spec
 from bench.layers import OPEN, fields_of, sections_of
 from bench.spec import RunSpec, Section
 from bench.util.errors import BadInput
+from tests.teachers import least_settings
 
 RESNET = YAMLS / "resnet_20.yaml"
 # The kinds of sections that it has.
@@ -128,7 +130,7 @@ def test_null_for_what_is_declared_elsewhere_says_where(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_null_takes_out_what_a_base_sets_and_nothing_else(name: str, tmp_path: Path) -> None:
+def test_null_takes_out_what_a_base_sets_and_nothing_else(name: str, tmp_path: Path, teacher: Path) -> None:
     """A YAML's bare `ema:` is null; over a base without EMA it is refused, with what turns EMA on."""
     base = tmp_path / "base.yaml"
     base.write_text("base: recipes/light_10ep.yaml\nmodel: {name: resnet_20}\n")
@@ -141,7 +143,7 @@ def test_null_takes_out_what_a_base_sets_and_nothing_else(name: str, tmp_path: P
     said = refusal(bare)
     assert f"{bare}: key 'algorithms.{name}': null takes out what a base sets, and no base sets '{name}'" in said
     assert f"'{name}: {{}}'" in said
-    base.write_text(base.read_text() + f"algorithms: {{{name}: {{}}}}\n")
+    base.write_text(base.read_text() + f"algorithms: {json.dumps({name: least_settings(name, teacher)})}\n")
     assert name in load_spec(base).algorithms
     assert name not in load_spec(bare).algorithms
 
@@ -149,12 +151,12 @@ def test_null_takes_out_what_a_base_sets_and_nothing_else(name: str, tmp_path: P
 @PROPERTY
 @given(st.sets(st.sampled_from(sorted(ALGORITHMS))), st.data())
 def test_taking_out_equals_leaving_out(
-    tmp_path_factory: pytest.TempPathFactory, names: set[str], data: st.DataObject
+    tmp_path_factory: pytest.TempPathFactory, teacher: Path, names: set[str], data: st.DataObject
 ) -> None:
     assume(not any({first, second} <= names for first, second, _ in CONFLICTS))
     out = data.draw(st.sets(st.sampled_from(sorted(names)))) if names else set()
     folder = tmp_path_factory.mktemp("layer")
-    algorithms: dict[str, Any] = {name: {} for name in sorted(names)}
+    algorithms: dict[str, Any] = {name: least_settings(name, teacher) for name in sorted(names)}
     plain = "recipes/plain_30ep.yaml"
     whole = write(folder, {"model": {"name": "resnet_20"}, "algorithms": algorithms}, plain)
     taken = load_spec(whole, [f"algorithms.{name}=null" for name in sorted(out)])

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from bench.config import YAMLS, load_arms, load_spec
 from bench.spec import RunSpec, recipe_hash, run_name
 from bench.sweep.suite import plan_suite
+from tests.teachers import teacher_words
 
 RUNS = [(path.stem, path, None) for path in sorted(YAMLS.glob("*.yaml"))]
-ARMS = [(f"{path.stem} {arm}", path, arm) for path in sorted(YAMLS.glob("ablations/*.yaml")) for arm in load_arms(path)]
+ABLATIONS = sorted(YAMLS.glob("ablations/*.yaml"))
+ARMS = [(f"{path.stem} {arm}", path, arm) for path in ABLATIONS for arm in load_arms(path, resolve=False)]
 SUITES = sorted(YAMLS.glob("suites/*.yaml"))
 
 
@@ -33,8 +35,8 @@ def check(spec: RunSpec, path: Path) -> None:
 
 
 @pytest.mark.parametrize(("path", "arm"), [case[1:] for case in RUNS + ARMS], ids=[case[0] for case in RUNS + ARMS])
-def test_every_declared_run(path: Path, arm: str | None, resolved: Path) -> None:
-    check(load_spec(path, arm=arm), resolved)
+def test_every_declared_run(path: Path, arm: str | None, teacher: Path, resolved: Path) -> None:
+    check(load_spec(path, teacher_words(path, arm, teacher), arm), resolved)
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.stem)

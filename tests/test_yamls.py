@@ -17,10 +17,11 @@ from bench.data.prepare import Sizes
 from bench.engines.precision import FP32, decide
 from bench.spec import recipe_hash
 from bench.util.cli import BAD_INPUT, OK, run_command
+from tests.teachers import teacher_words
 
 MODELS: list[tuple[Path, str | None]] = [(path, None) for path in sorted(YAMLS.glob("*.yaml"))]
 ABLATIONS = sorted(YAMLS.glob("ablations/*.yaml"))
-ARMS: list[tuple[Path, str | None]] = [(path, arm) for path in ABLATIONS for arm in load_arms(path)]
+ARMS: list[tuple[Path, str | None]] = [(path, arm) for path in ABLATIONS for arm in load_arms(path, resolve=False)]
 SMALL = ["data.name=shapes100", "batch_size=8", "eval_batch_size=10", "max_duration=2ba", "threads=1"]
 
 
@@ -49,6 +50,7 @@ def trained() -> dict[str, dict[str, Any]]:
 def test_two_batches(
     path: Path,
     arm: str | None,
+    teacher: Path,
     tiny_data: Path,
     trained: dict[str, dict[str, Any]],
     tmp_path: Path,
@@ -58,7 +60,8 @@ def test_two_batches(
     # One process, many runs: Composer's W&B logger allows one, and `tests/test_train.py` covers it.
     overrides = [*SMALL, f"runs={tmp_path}", "wandb.enabled=false"]
     chosen = ["--arm", arm] if arm else []
-    if load_spec(path, arm=arm).precision == "amp" and decide("auto", "cpu").precision == FP32:
+    overrides += teacher_words(path, arm, teacher)
+    if load_spec(path, overrides, arm).precision == "amp" and decide("auto", "cpu").precision == FP32:
         assert run_command(train.main, ["-f", str(path), *chosen, *overrides]) == BAD_INPUT
         pytest.skip("this CPU has no fast mixed precision, so an arm that asks for it is refused")
     recipe = recipe_hash(load_spec(path, overrides, arm))
@@ -75,7 +78,7 @@ def test_two_batches(
 @pytest.mark.parametrize("path", ABLATIONS, ids=lambda path: path.stem)
 def test_an_ablation_says_its_command_and_has_arms(path: Path) -> None:
     first = path.read_text().splitlines()[0]
-    arms = load_arms(path)
+    arms = load_arms(path, resolve=False)
     assert f"bench/train.py -f yamls/ablations/{path.name} --arm " in first
     assert first.rpartition(" ")[2] in arms
     assert len(arms) >= 2

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bench.analysis.recipe import declared_fields, field_names, settings_text
+from bench.analysis.recipe import TEACHER, declared_fields, field_names, settings_text
 from bench.analysis.run_groups import RunGroup
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
@@ -70,7 +70,7 @@ class Ablation:
     @cached_property
     def free(self) -> frozenset[str]:
         """Return the recipe fields in which runs of its arms may differ: what is ablated, and what follows from it."""
-        follows = {"model": NETWORK, "batch": ("steps",)}
+        follows = {"model": NETWORK, "batch": ("steps",), "algorithms": (TEACHER,)}
         return frozenset(self.ablated).union(*(follows.get(name, ()) for name in self.ablated))
 
     def baseline_of(self, arm: Arm) -> Arm:
@@ -96,7 +96,7 @@ def load_ablation(path: Path) -> Ablation:
     """Return the ablation that a file declares; raise BadInput for a file that declares none."""
     from bench.config import load_arms, read_ablation  # imported here: most tables read no YAML
 
-    said, specs = read_ablation(path), load_arms(path, budgets=False)
+    said, specs = read_ablation(path), load_arms(path, resolve=False)
     if len(specs) < 2:
         raise BadInput(f"{path}: key 'arms': an ablation has two arms or more, found {len(specs)}")
     arms = {name: make_arm(name, spec, said.labels) for name, spec in specs.items()}

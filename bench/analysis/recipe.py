@@ -32,6 +32,7 @@ FIELD_OF = {
     "model": "model",
     "model.stem": "stem",
 }
+TEACHER = "teacher"
 # What trained a run group stands in no spec (`bench.analysis.run_groups`).
 MACHINE = "machine"
 # Fields of the network and of the machine: they do not make another recipe.
@@ -53,8 +54,9 @@ def number_text(value: Any) -> str:
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """Return settings as "key=value" words in the order of their names."""
-    return " ".join(f"{key}={value}" for key, value in sorted(settings.items()))
+    """Return settings as "key=value" words in the order of their names; trained weights by whose they are."""
+    words = {key: value.get("network") if isinstance(value, Mapping) else value for key, value in settings.items()}
+    return " ".join(f"{key}={value}" for key, value in sorted(words.items()))
 
 
 DECAYED = {"all": "", "weights": "(norms and biases spared)", "linear": "(of linear layers alone)"}
@@ -102,7 +104,7 @@ def field_of(key: str) -> str:
 def field_names(schema: Schema = RunSpec) -> tuple[str, ...]:
     """Return the fields of a schema in the order of the tables: those of the recipe before those of the network."""
     sections = (key for key in schema.model_fields if key not in NOT_IDENTITY)
-    names = dict.fromkeys([*FIELD_OF.values(), *map(field_of, sections)])
+    names = dict.fromkeys([*FIELD_OF.values(), TEACHER, *map(field_of, sections)])
     return tuple(sorted(names, key=lambda name: name in NOT_RECIPE))
 
 
@@ -117,7 +119,14 @@ def declared_fields(spec: Spec, schema: Schema = RunSpec) -> dict[str, str]:
     for key, value in leaves(usual_left_out(identity)):
         usual = key in defaults and defaults[key] == value
         words[field_of(key)].append(key_words(key, value, usual))
+    words[TEACHER].append(teacher_digest(identity))
     return {name: field_text(name, words[name]) for name in field_names(schema)}
+
+
+def teacher_digest(identity: Spec) -> str:
+    """Return the first digits of the digest of a teacher's weights, empty where a recipe has no teacher."""
+    settings = (identity.get("algorithms") or {}).get("distillation") or {}
+    return str((settings.get("teacher") or {}).get("sha256") or "")[:8]
 
 
 def budget_text(spec: Spec) -> str | None:

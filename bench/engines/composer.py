@@ -51,6 +51,7 @@ from bench.engines.resume import resume
 from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
+from bench.engines.teacher import Teacher, load_teacher
 from bench.engines.unused import allow_unused
 from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
 from bench.engines.weights import write_weights
@@ -82,13 +83,16 @@ def composer_precision(machine: Machine) -> Precision:
     return Precision.FP32 if machine.device == "cpu" else Precision(machine.precision)
 
 
-def choose_algorithms(spec: RunSpec, image: Image, machine: Machine, report: Callable[[str], None]) -> list[Algorithm]:
+def choose_algorithms(
+    spec: RunSpec, image: Image, machine: Machine, teacher: Teacher | None, report: Callable[[str], None]
+) -> list[Algorithm]:
     """Return the spec's algorithms, and those that make the most of a CPU: its kernels, and autocast around forward."""
-    chosen = list(build_algorithms(spec.algorithms))
+    chosen = list(build_algorithms(spec.algorithms, {"distillation": {"teacher": teacher}}))
     if chooses_kernels(spec, machine):
         chosen += [small_maps(spec, image, machine, report), ChannelsLastGradients()]
     in_bf16 = machine.device == "cpu" and machine.precision == BF16
-    return [*chosen, CPUAutocast(find_row("cpu").name)] if in_bf16 else chosen
+    beside = [teacher.network] if teacher else []
+    return [*chosen, CPUAutocast(find_row("cpu").name, beside)] if in_bf16 else chosen
 
 
 def build_loaders(spec: RunSpec, dataset: Dataset, machine: Machine) -> tuple[TrainLoader, EvalLoader]:
@@ -138,6 +142,7 @@ def build_trainer(
     machine: Machine,
     callbacks: Sequence[Callback],
     cost: CostCallback,
+    teacher: Teacher | None,
     writer: RunWriter,
     report: Callable[[str], None],
     parallelism: Parallelism = DATA_PARALLEL,
@@ -166,7 +171,10 @@ def build_trainer(
         ),
         schedulers=RunSchedule(spec, len(train)),
         step_schedulers_every_batch=True,
-        algorithms=[*choose_algorithms(spec, image, machine, report), *allow_unused(model.module, image, report)],
+        algorithms=[
+            *choose_algorithms(spec, image, machine, teacher, report),
+            *allow_unused(model.module, image, report),
+        ],
         callbacks=[*deadline, *statistics, *callbacks, SetLoaderEpoch(train), *monitors(machine.device)],
         loggers=build_wandb(spec, writer.path, machine.precision) if spec.wandb.enabled else None,
         device=machine.device,
@@ -208,14 +216,15 @@ def fit(
     for remark in remarks(decision, machine.device) if first else []:
         say(remark)
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
-    cost = CostCallback(dataset.image, spec.algorithms, clock)
+    teacher = load_teacher(spec, dataset, machine)
+    cost = CostCallback(dataset.image, spec.algorithms, clock, teacher.network if teacher else None)
     identity = identify(spec, machine.shard.world_size, machine.precision)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     length = run_length(spec, len(dataset.train), len(dataset.evaluation))
     progress = [Progress(length, clock, console)] if first and show_progress else []
     ours = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *progress]
     join_processes(machine, stop)
-    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, writer, say, parallelism)
+    trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, teacher, writer, say, parallelism)
     dispatch_to_listeners(trainer.engine)
     # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
     with stop:

@@ -16,6 +16,7 @@ REQUIREMENT = "deepspeed==0.19.8"
 REFUSED: Mapping[str, tuple[int, str]] = {
     "sam": (0, "it goes backward twice for each update, which the engine does by itself once"),
     "selective_backprop": (0, "it goes forward outside of the engine's step"),
+    "distillation": (0, "it adds to the loss when the engine has gone backward already"),
     "layer_freezing": (1, "it takes parameters out of the optimizer, whose state is partitioned"),
     "swa": (1, "it puts its average in the place of weights of which the engine holds a second copy"),
     "ema": (3, "it averages whole weights after each step, when they are partitioned"),

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from algorithms.convolution_products import use_products
 from algorithms.cpu_autocast import SLOW, CPUAutocast, keep_float32
-from algorithms.registry import build_algorithms
+from algorithms.registry import ALGORITHMS, build_algorithms
 from algorithms.small_maps import SmallMaps
 from bench.data.datasets import Dataset
 from bench.engines.checkpoints import Content, Damaged
@@ -48,7 +48,9 @@ def build_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
     model = Classifier(build_declared(spec.model, dataset))
     place = get_device(device)
     place.module_to_device(model)
-    algorithms = build_algorithms(spec.algorithms)
+    # What is handed objects from outside, as a teacher, changes the training alone.
+    chosen = {name: settings for name, settings in spec.algorithms.items() if not ALGORITHMS[name].handed}
+    algorithms = build_algorithms(chosen)
     state = State(model, rank_zero_seed=spec.seed, run_name="evaluation", device=place, algorithms=algorithms)
     engine = Engine(state, Logger(state))
     engine.run_event(Event.INIT)

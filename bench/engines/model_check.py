@@ -47,21 +47,21 @@ def check_model(spec: RunSpec, dataset: Dataset) -> None:
         import_composer()
         check_network(spec.algorithms, model)
     refuse(ENGINES[spec.engine].check_network, model, dataset.image)
-    check_smaller(spec, model, dataset.image)
+    check_smaller(spec, model, dataset.image, spec.model.name)
 
 
-def check_smaller(spec: RunSpec, model: "nn.Module", image: Image) -> None:
-    """Refuse a recipe whose steps train on images of a size that the model, built for the data's, does not take."""
+def check_smaller(spec: RunSpec, model: "nn.Module", image: Image, name: str) -> None:
+    """Refuse a recipe whose images have sizes that a model, built for the data's, does not take."""
     from bench.zoo.sizes import size_text, try_image
 
     for size in trained_sizes(spec.augmentation.sizes, spec.algorithms, image):
         said = try_image(model, (image[0], *size)) if size != image[1:] else ""
         if said:
-            keys = [f"algorithms.{name}" for name in spec.algorithms if resizes(name, spec.algorithms[name], image)]
+            keys = [f"algorithms.{key}" for key in spec.algorithms if resizes(key, spec.algorithms[key], image)]
             keys += ["augmentation.sizes"] if spec.augmentation.sizes else []
             raise BadInput(
                 f"key '{' and '.join(keys)}': the run trains on images of {size_text((image[0], *size))} too, which "
-                f"model '{spec.model.name}', built for {size_text(image)}, does not accept: {said}"
+                f"model '{name}', built for {size_text(image)}, does not accept: {said}"
             )
 
 

@@ -47,6 +47,13 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     check_sizes(spec, dataset)
     check_averaging(spec, len(dataset.train) // spec.batch_size)
     check_model(spec, dataset)
+    if "distillation" in spec.algorithms:
+        from bench.engines.fast_import import import_composer
+
+        import_composer()
+        from bench.engines.teacher import check_teacher
+
+        check_teacher(spec, dataset)
     return dataset, decision
 
 

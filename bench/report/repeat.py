@@ -113,7 +113,7 @@ def declared_identity(folder: Path, read: Reader, file: str, recipe: str | None)
     """
     try:
         layers = read_layers(folder / file, [f"base={recipe}"] if recipe else [], read=read)
-        return recipe_identity(spec_from_layers(layers, budgets=False))
+        return recipe_identity(spec_from_layers(layers, resolve=False))
     except BadInput:
         return {}
 

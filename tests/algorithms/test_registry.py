@@ -11,6 +11,7 @@ import pytest
 from algorithms.registry import ALGORITHMS, CONFLICTS, ELSEWHERE, build_algorithms, import_target
 from bench.algorithm_settings import validate_algorithms
 from bench.util.errors import BadInput
+from tests.teachers import least_settings
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -21,11 +22,15 @@ def test_settings_are_those_of_the_class(name: str) -> None:
         assert setting in parameters
         if parameters[setting].default is not inspect.Parameter.empty:
             assert default == parameters[setting].default, setting
+    for setting in row.handed:
+        assert setting in row.settings
+        assert parameters[setting].default is inspect.Parameter.empty
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_defaults_are_valid_and_build(name: str) -> None:
-    (algorithm,) = build_algorithms(validate_algorithms({name: {}}))
+    handed = {name: dict.fromkeys(ALGORITHMS[name].handed, len)}
+    (algorithm,) = build_algorithms(validate_algorithms({name: least_settings(name)}), handed)
     assert type(algorithm) is import_target(ALGORITHMS[name].target)
 
 
@@ -47,7 +52,7 @@ def test_what_is_not_refused_can_be_declared_together() -> None:
     refused = {frozenset(pair[:2]) for pair in CONFLICTS}
     for pair in itertools.combinations(ALGORITHMS, 2):
         if frozenset(pair) not in refused:
-            assert set(validate_algorithms({name: {} for name in pair})) == set(pair)
+            assert set(validate_algorithms({name: least_settings(name) for name in pair})) == set(pair)
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

@@ -17,6 +17,7 @@ from bench.spec import RunSpec, Section, recipe_hash, recipe_identity
 from bench.tables import notes
 from bench.util.errors import BadInput
 from tests.fake_runs import write_fake_run
+from tests.teachers import least_settings
 
 REPORTS = Path(__file__).resolve().parents[2] / "reports"
 BASE: dict[str, Any] = {
@@ -121,14 +122,18 @@ def test_every_key_of_the_identity_changes_a_field(spec: RunSpec, path: tuple[st
     assert len({fields_of(other) for other in specs}) == len({recipe_hash(other) for other in specs})
 
 
+TEACHERS = ({"path": "x", "network": "resnet_56"}, {"path": "x", "network": "resnet_56", "sha256": "9" * 64})
+
+
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_and_setting_changes_the_field(name: str) -> None:
-    chosen = [{}, {name: validate_settings(name, {})}]
+    least = least_settings(name)
+    chosen = [{}, {name: validate_settings(name, least)}]
     for setting in ALGORITHMS[name].settings:
         known = len(chosen)
-        for value in (*VALUES, 5, 0.25, "0.9dur", "norm", "value", "crop", "resize"):
+        for value in (*VALUES, 5, 0.25, "0.9dur", "norm", "value", "crop", "resize", *TEACHERS):
             try:
-                chosen.append({name: validate_settings(name, {setting: value})})
+                chosen.append({name: validate_settings(name, {**least, setting: value})})
             except BadInput:
                 continue
         assert len(chosen) > known, f"no other value of {setting} is known to this test"

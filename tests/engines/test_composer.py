@@ -19,6 +19,7 @@ from bench.engines.results import best_epoch
 from bench.engines.stopping import Diverged
 from bench.records import read_run
 from bench.util.console import CLEAR, Console
+from tests.teachers import least_settings
 from tests.training import LOSS_TOLERANCE, train_here
 
 SMALL = ["batch_size=32", "max_duration=2ba", "wandb.enabled=false", "threads=1", "eval_batch_size=128"]
@@ -38,9 +39,10 @@ def train(dataset: Dataset, runs: Path, *overrides: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_every_algorithm_trains(name: str, dataset: Dataset, tmp_path: Path) -> None:
+def test_every_algorithm_trains(name: str, dataset: Dataset, teacher: Path, tmp_path: Path) -> None:
     """Evaluated to the last of 211 images, which is alone in its batch; nothing is left uncounted."""
-    result = train(dataset, tmp_path, f"algorithms.{name}={{}}", "eval_batch_size=30")
+    settings = json.dumps(least_settings(name, teacher))
+    result = train(dataset, tmp_path, f"algorithms.{name}={settings}", "eval_batch_size=30")
     assert result["training"]["steps"] == 2
     assert result["evaluated_samples"] == 211
     assert "uncounted_because" not in result["model"]

@@ -98,6 +98,14 @@ def test_totals_counted_by_hand(name: str, dataset: Dataset, tmp_path: Path) -> 
 
 
 @pytest.mark.filterwarnings("ignore")
+def test_a_teacher_costs_a_forward_pass_an_image(dataset: Dataset, teacher: Path, tmp_path: Path) -> None:
+    """Of the size that the student sees: the first four of eight steps have images of 16 pixels."""
+    sizes = "augmentation.sizes=[[0.5, 16], [1.0, 32]]"
+    training = train(dataset, tmp_path, f"algorithms.distillation.teacher={teacher}", sizes)
+    assert training["flops"] == 2 * (3 + 1) * 4 * IMAGES * (macs(16) + macs(32))
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_frozen_layers_save_their_gradients(dataset: Dataset, tmp_path: Path) -> None:
     """After the first of two epochs 21 of 42 layers are frozen: the last is the first convolution of the fifth block.
 

@@ -22,8 +22,9 @@ from bench.evaluate.trained import load_trained, predict
 from bench.records import CHECKPOINTS, read_run
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.conftest import Launch
-from tests.engines.anew import evaluate_anew, write_easy
+from tests.engines.anew import CLASSES, evaluate_anew, write_easy
 from tests.evaluate.conftest import Train
+from tests.teachers import least_settings, write_teacher
 
 # What an algorithm needs to act within two epochs of four steps.
 SETTINGS = {
@@ -31,6 +32,11 @@ SETTINGS = {
     "swa": "{swa_start: 0.1dur, update_interval: 1ba}",
     "ghost_batchnorm": "{ghost_batch_size: 8}",
 }
+
+
+@pytest.fixture(scope="module")
+def easy_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_teacher(tmp_path_factory.mktemp("teacher"), "easy", CLASSES)
 
 
 def accuracy_of(path: Path, **options: Any) -> dict[str, Any]:
@@ -47,8 +53,9 @@ def headline_of(path: Path) -> dict[str, Any]:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_with_every_algorithm_the_headline_comes_out_to_the_digit(name: str, train: Train) -> None:
-    path = train(f"algorithms.{name}={SETTINGS.get(name, '{}')}")
+def test_with_every_algorithm_the_headline_comes_out_to_the_digit(name: str, train: Train, easy_teacher: Path) -> None:
+    settings = SETTINGS.get(name) or json.dumps(least_settings(name, easy_teacher))
+    path = train(f"algorithms.{name}={settings}")
     assert accuracy_of(path) == headline_of(path)
 
 

@@ -65,6 +65,12 @@ SETS: dict[str, list[str]] = {
         "algorithms.dirac_initialisation={}",
         "augmentation={crop_padding: 2, padding_mode: reflect, flip: alternating, sizes: [[0.3, 20], [1.0, 32]]}",
     ],
+    "distillation": [
+        "algorithms.distillation={teacher: TEACHER}",
+        "algorithms.mixup={}",
+        "algorithms.label_smoothing={}",
+        "augmentation.sizes=[[0.5, 24], [1.0, 32]]",
+    ],
     "droppath": ["model.name=mlp_mixer_tiny", "max_duration=7ba", "schedule.name=constant", "schedule.warmup=2ba"],
 }
 
@@ -87,19 +93,20 @@ def test_the_sets_hold_every_algorithm() -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", SETS)
 def test_a_run_that_was_stopped_twice_ends_as_one_that_was_not(
-    name: str, dataset: Dataset, tmp_path: Path, at: At
+    name: str, dataset: Dataset, teacher: Path, tmp_path: Path, at: At
 ) -> None:
     """SIGTERM in the middle of the first epoch, in its last step and in the next epoch: the same bits at the end.
 
     That includes the record: its training cost, and the network's parameters though layers were frozen meanwhile.
     """
-    whole = start(dataset, tmp_path / "whole", *SETS[name])
+    words = [word.replace("TEACHER", str(teacher)) for word in SETS[name]]
+    whole = start(dataset, tmp_path / "whole", *words)
     # Composer's SWA does not go on once it has begun.
     for step in (1, 3) if name == "swa" else (1, 3, 5):
         at[step] = signalled()
         with pytest.raises(Interrupted, match="SIGTERM"):
-            start(dataset, tmp_path / "parts", *SETS[name])
-    parts = start(dataset, tmp_path / "parts", *SETS[name])
+            start(dataset, tmp_path / "parts", *words)
+    parts = start(dataset, tmp_path / "parts", *words)
     assert differences(final_state(whole), final_state(parts)) == []
 
 

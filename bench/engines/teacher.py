@@ -1,0 +1,106 @@
+"""The network that a run learns from by distillation: checked before the run, then loaded as it was evaluated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from bench.data.datasets import Dataset
+from bench.engines.classifier import Classifier
+from bench.engines.evaluated import build_network, classify
+from bench.engines.machine import Machine
+from bench.engines.model_check import check_smaller
+from bench.engines.snapshot import describe
+from bench.pretrained import find_trained_run, read_weights_file
+from bench.records import WEIGHTS, RunRecord
+from bench.spec import RunSpec
+from bench.util.errors import BadInput, first_line
+
+KEY = "algorithms.distillation.teacher"
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network that classifies and never learns."""
+
+    network: Classifier
+    precision: str
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return the float32 logits, N×classes, of normalised N×3×H×W images, in the run's precision."""
+        return classify(self.network, images, self.precision)
+
+
+def check_teacher(spec: RunSpec, dataset: Dataset) -> None:
+    """Refuse a teacher of other images or classes than the run's, or whose weights or image sizes do not fit."""
+    path, record = find_teacher(spec)
+    check_images(spec, dataset, record, path)
+    network = load_network(spec, dataset, "cpu")
+    check_smaller(spec, network.get_submodule("module"), dataset.image, record.model)
+
+
+def find_teacher(spec: RunSpec) -> tuple[Path, RunRecord]:
+    """Return the folder and the record of a resolved spec's teacher."""
+    path = Path(spec.algorithms["distillation"]["teacher"]["path"]).expanduser()
+    return path, find_trained_run(path)
+
+
+def check_images(spec: RunSpec, dataset: Dataset, record: RunRecord, path: Path) -> None:
+    """Refuse a teacher that was trained on other images or classes, or on what the run holds out."""
+    data: Mapping[str, Any] = (record.result or {}).get("data") or {}
+    words = f"key '{KEY}': {path}"
+    if data.get("name") != dataset.name:
+        raise BadInput(f"{words} was trained on {data.get('name')}, the run trains on {dataset.name}")
+    if data.get("classes") != len(dataset.classes):
+        raise BadInput(f"{words} tells {data.get('classes')} classes apart, {dataset.name} has {len(dataset.classes)}")
+    if spec.data.split == "tuning" and data.get("split") != "tuning":
+        raise BadInput(
+            f"{words} was trained on the images that data.split=tuning holds out: the student would be evaluated on "
+            "what its teacher has seen; train the teacher with data.split=tuning too"
+        )
+
+
+def load_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
+    """Return the teacher of a resolved spec on a device ("cpu" or "gpu"), in evaluation mode, without gradients.
+
+    torch's generators are as before.
+    """
+    path, record = find_teacher(spec)
+    data, digest = read_weights_file(path / WEIGHTS)
+    if digest != spec.algorithms["distillation"]["teacher"]["sha256"]:
+        raise BadInput(f"key '{KEY}': {path / WEIGHTS} has changed since the run was declared")
+    try:
+        theirs = RunSpec.model_validate(dict(record.spec))
+    except ValidationError as error:
+        raise BadInput(f"{path}: its spec was recorded by another version: {first_line(error)}") from None
+    devices = [torch.cuda.current_device()] if device == "gpu" else []
+    with torch.random.fork_rng(devices):
+        network = build_network(theirs, dataset, device)
+    give_weights(network, data, path / WEIGHTS)
+    if "channels_last" in spec.algorithms:
+        network.to(memory_format=torch.channels_last)
+    return network.requires_grad_(False).eval()
+
+
+def give_weights(network: Classifier, data: bytes, path: Path) -> None:
+    """Give a network the weights of a run's file; raise BadInput unless they are exactly its own."""
+    module = network.get_submodule("module")
+    try:
+        weights = safetensors.torch.load(data)
+    except Exception as error:  # whatever a damaged file sets off in the parser, which runs no code
+        raise BadInput(f"{path}: cannot be read as safetensors: {first_line(error)}") from None
+    if describe(weights) != describe(module.state_dict()):
+        raise BadInput(f"{path}: its weights do not fit the network that the run beside it records")
+    module.load_state_dict(weights)
+
+
+def load_teacher(spec: RunSpec, dataset: Dataset, machine: Machine) -> Teacher | None:
+    """Return the teacher that a spec names, on the machine's device; None where it names none."""
+    if "distillation" not in spec.algorithms:
+        return None
+    return Teacher(load_network(spec, dataset, machine.device), machine.precision)
