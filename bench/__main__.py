@@ -16,6 +16,7 @@ COMMANDS: dict[str, Command] = {
     "tables": Command("bench.tables.__main__", "make tables from run records"),
     "figures": Command("bench.figures.__main__", "draw figures from run records"),
     "report": Command("bench.report.__main__", "write a page, a presentation or a W&B report from run records"),
+    "sync": Command("bench.sync", "upload the offline W&B runs of a runs folder"),
     "evaluate": Command("bench.evaluate.__main__", "evaluate trained networks: accuracy, robustness, latency"),
     "export": Command("bench.export", "write a trained network so that it loads without this package"),
     "audit": Command("bench.audit.__main__", "check the deck's claims"),

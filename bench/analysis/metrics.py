@@ -119,6 +119,11 @@ def wandb_name(column: str) -> str:
     return f"{group}/{rest}" if group in ("train", "eval") and rest else f"progress/{column}"
 
 
+def wandb_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of an epochs file as W&B has it: what it tells, under W&B's names."""
+    return {wandb_name(column): value for column, value in row.items() if value is not None}
+
+
 def say_metrics(values: Mapping[str, Any], prefix: str = "") -> str:
     """Return in words the metrics of tables that a row or a result has, whose names may have a prefix there."""
     shown = [(metric, values.get(prefix + name)) for name, metric in METRICS.items() if metric.in_tables]

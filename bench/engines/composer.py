@@ -53,7 +53,7 @@ from bench.engines.snapshot import unwrap_model
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.teacher import Teacher, load_teacher
 from bench.engines.unused import allow_unused
-from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb
+from bench.engines.wandb_run import build_wandb, fail_wandb, finish_wandb, repeat_rows
 from bench.engines.weights import write_weights
 from bench.records import CHECKPOINTS, RunWriter
 from bench.spec import RunSpec
@@ -231,6 +231,7 @@ def fit(
         try:
             # A run that was killed between its end and its result has nothing left to train.
             complete = resume(trainer, identity, writer, recorder, say)
+            repeat_rows(recorder.rows)
             compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine, say)
             if not complete:
                 parallelism.attach(trainer, spec, machine)

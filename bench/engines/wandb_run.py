@@ -1,16 +1,17 @@
 """Log a run to W&B through Composer's logger: offline under the run directory unless WANDB_MODE says otherwise."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import wandb
 from composer.loggers import WandBLogger
 
+from bench.analysis.metrics import wandb_row
 from bench.analysis.wandb_ids import run_id
 from bench.engines.wandb_login import wandb_mode
-from bench.records import WANDB
+from bench.records import WANDB, Row
 from bench.spec import RunSpec, recipe_hash
 from bench.util.ranks import rank
 from bench.zoo.build import find_model
@@ -71,12 +72,24 @@ def build_wandb(spec: RunSpec, folder: Path, precision: str) -> SampledWandBLogg
             "mode": wandb_mode(),
             # The spec says which precision was declared.
             "config": {**spec.model_dump(mode="json"), "effective_precision": precision},
-            # A run that is resumed goes on under the same id; offline each attempt leaves a folder of its own.
+            # A run that is resumed goes on under the same id; offline each attempt leaves a folder of its own, of
+            # which the last one holds all rows (`repeat_rows`).
             "id": run_id(spec.experiment, folder.name),
             "resume": "allow",
             "settings": wandb.Settings(**PRIVATE),
         },
     )
+
+
+def repeat_rows(rows: Sequence[Row]) -> None:
+    """Log again the rows of earlier attempts that this W&B run does not have, when a run is being logged here.
+
+    Offline it has none of them; online it goes on after them, as far as they reached the server.
+    """
+    if wandb.run is not None:
+        for row in rows:
+            if row["batch"] >= wandb.run.step:
+                wandb.run.log(wandb_row(row), step=row["batch"])
 
 
 def fail_wandb(failure: dict[str, Any]) -> None:

@@ -12,7 +12,9 @@ from bench.report.arguments import report_parser
 from bench.report.contents import Contents
 from bench.util.cli import OK
 from bench.util.errors import BadInput, first_line
+from bench.util.wandb_account import check_account, check_entity
 
+ASKED, OTHERWISE = "bench.report wandb needs a W&B account", "or see the report here with --dry-run"
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
 
 
@@ -34,6 +36,9 @@ def main(words: Sequence[str]) -> int:
     from bench.report.wandb_report import build_report, publish, spec_of
 
     source = load_source(arguments)
+    if not arguments.dry_run:
+        check_account(ASKED, OTHERWISE)
+        check_entity("bench.report wandb", OTHERWISE, arguments.entity)
     contents = Contents(source, arguments.lang, arguments.ablations)
     head = provenance(f"python -m bench.report wandb {shlex.join(words)}", source.runs)
     report = build_report(contents, arguments.entity, arguments.project, head)
@@ -44,9 +49,7 @@ def main(words: Sequence[str]) -> int:
         address, new = publish(report)
     except Exception as error:  # wandb raises bare exceptions, and those of three libraries below it
         where = f"--entity {arguments.entity} --project {arguments.project}"
-        raise BadInput(
-            f"{where}: the report was not sent: {first_line(error)[:300]} (`wandb login`, or --dry-run to see it here)"
-        ) from None
+        raise BadInput(f"{where}: the report was not sent: {first_line(error)[:300]}; {OTHERWISE}") from None
     print(f"{'made' if new else 'updated'} {address}")
     return OK
 

@@ -26,7 +26,7 @@ from tests.conftest import REPOSITORY
 
 WORDS = ["-f", "tests/small.yaml", "batch_size=60", "threads=1"]
 KEY = "0123456789" * 4
-BOTH_WAYS = ["wandb login", "WANDB_API_KEY", "WANDB_MODE=offline", "wandb sync"]
+BOTH_WAYS = ["wandb login", "WANDB_API_KEY", "WANDB_MODE=offline", "bench.sync"]
 Machine = pytest.MonkeyPatch
 
 

@@ -4,10 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from bench.util.cli import run_command
 from tests.fake_runs import write_fake_run, write_seeds
 from tests.report.building import contents_of
 from tests.test_escaping import NASTY
+from tests.wandb_server import KEY, wandb_server
 
 MODELS = ("resnet_20", "resnet_32", "mlp_mixer_tiny")
 NAMED = ["--entity", "team", "--project", "cifar"]
@@ -30,9 +28,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_seeds(tmp_path_factory.mktemp("wandb_report"), MODELS)
 
 
-def command(runs: Path, *words: str, server: str = "http://127.0.0.1:1") -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, with a key of W&B's length for a server."""
-    environment = {**os.environ, "WANDB_BASE_URL": server, "WANDB_API_KEY": "k" * 40, "HOME": str(runs)}
+def command(
+    runs: Path, *words: str, server: str = "http://127.0.0.1:1", key: str = KEY, home: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, with a key for a server."""
+    environment = {**os.environ, "WANDB_BASE_URL": server, "WANDB_API_KEY": key, "HOME": str(home or runs)}
     full = [sys.executable, "-m", "bench.report", "wandb", "--runs", str(runs), *NAMED, *words]
     return subprocess.run(full, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
@@ -97,68 +97,37 @@ def test_texts_of_records_are_escaped(tmp_path: Path) -> None:
     assert not any("<script>" in text for text in content)
 
 
-@contextmanager
-def wandb_server() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the address of a stand-in for W&B's API, and the projects and views that it keeps."""
-    kept: dict[str, Any] = {"projects": [], "views": {}}
-
-    def answer(query: str, variables: dict[str, Any]) -> dict[str, Any]:
-        if "upsertView" in query:
-            number = variables.get("id") or f"view{len(kept['views'])}"
-            owner = {"id": "1", "name": variables["projectName"], "entityName": variables["entityName"]}
-            view = {key: variables.get(key) for key in ("name", "displayName", "description", "spec", "type")}
-            kept["views"][number] = {**view, "id": number, "updatedAt": None, "project": owner}
-            return {"upsertView": {"view": kept["views"][number], "inserted": True}}
-        if "createModel" in query or "upsertModel" in query or "CreateModel" in query:
-            kept["projects"].append(variables["name"])
-            return {"upsertModel": {"project": None, "model": None}}
-        page = {"endCursor": None, "hasNextPage": False}
-        if "ProjectViews" in query:
-            edges = [{"node": {**view, "user": None}, "cursor": "c"} for view in kept["views"].values()]
-            return {"project": {"allViews": {"edges": edges, "pageInfo": page}}}
-        if "models(" in query:
-            nodes = [{"id": "1", "name": name, "entityName": "team"} for name in kept["projects"]]
-            return {"models": {"edges": [{"node": node, "cursor": "c"} for node in nodes], "pageInfo": page}}
-        return {"viewer": {"id": "1", "entity": "team", "username": "u", "flags": "{}", "teams": {"edges": []}}}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            content = json.dumps({"data": answer(asked["query"], asked.get("variables") or {})}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            """Print nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", kept
-        server.shutdown()
-
-
 def test_it_is_made_once_and_then_updated(runs: Path) -> None:
-    with wandb_server() as (address, kept):
-        first = command(runs, server=address)
+    with wandb_server() as kept:
+        first = command(runs, server=kept.address)
         assert first.returncode == 0, first.stderr
-        second = command(runs, "--lang", "zh", server=address)
+        second = command(runs, "--lang", "zh", server=kept.address)
         assert second.returncode == 0, second.stderr
+        other = command(runs, "--entity", "nobody", server=kept.address)
     assert first.stdout.startswith("made ")
     assert second.stdout.startswith("updated ")
-    assert kept["projects"] == ["cifar"]
-    [view] = kept["views"].values()
+    assert kept.projects == ["cifar"]
+    [view] = kept.views.values()
     assert view["displayName"] == "Efficient-training benchmark"
     assert "最高均值" in view["spec"]
+    assert other.returncode == 2
+    assert "has no entity 'nobody' for this account" in other.stderr
+    assert len(other.stderr.splitlines()) == 1
 
 
 def test_a_server_that_does_not_answer_is_one_clear_line(runs: Path) -> None:
     done = command(runs)
     assert done.returncode == 2
-    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert "--entity team --project cifar: the report was not sent" in line
-    assert "Traceback" not in done.stderr
+    [line] = done.stderr.splitlines()
+    assert "http://127.0.0.1:1 is not available (ConnectionError)" in line
+
+
+def test_without_a_login_it_says_so_in_one_line(runs: Path, tmp_path: Path) -> None:
+    done = command(runs, key="", home=tmp_path)
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "there is no API key for http://127.0.0.1:1" in line
+    assert "--dry-run" in line
 
 
 @pytest.mark.parametrize("name", ["no/slash", "", "x" * 200])

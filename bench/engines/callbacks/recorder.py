@@ -8,7 +8,7 @@ from composer.core import Callback, State
 from composer.loggers import Logger
 from composer.utils import dist
 
-from bench.analysis.metrics import METRICS, STEP_LOSS, row_columns, say_metrics, trained_metrics, wandb_name
+from bench.analysis.metrics import METRICS, STEP_LOSS, row_columns, say_metrics, trained_metrics, wandb_row
 from bench.engines.callbacks.checkpoint import ended
 from bench.engines.callbacks.clock import slowest
 from bench.engines.clock import Clock
@@ -107,7 +107,7 @@ class Recorder(Callback):
         row = self._row(state)
         self.rows.append(row)
         self._evaluation = {}
-        logger.log_metrics({wandb_name(key): value for key, value in row.items() if value is not None})
+        logger.log_metrics(wandb_row(row))
         if dist.get_global_rank() == 0:
             self.write_row(row)
             self.report(console_line(row, str(state.max_duration)))

@@ -1,0 +1,162 @@
+"""`python -m bench.sync`: upload the offline W&B runs of a runs folder, and say what was and was not uploaded.
+
+Each attempt of a run leaves an offline folder, of which the newest one holds every row. `wandb sync` uploads that under
+the run's one id, so whatever was uploaded before is replaced. What W&B has is asked of W&B afterwards.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.analysis.wandb_ids import run_id
+from bench.records import WANDB, RunRecord, read_runs
+from bench.util.cli import FAILED, OK, make_parser, run_command
+from bench.util.errors import first_line, unknown
+from bench.util.wandb_account import check_account, check_entity
+
+ASKED, OTHERWISE = "bench.sync needs a W&B account", "nothing is lost: the runs stay in their folder"
+# wandb itself would try for hours.
+TIMEOUT_SECONDS = 600
+# What wandb calls a file that has been uploaded.
+MARK = ".synced"
+UPLOADED, BEFORE, NONE, LOST = "uploaded", "uploaded before", "no offline W&B run", "not uploaded"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a run is uploaded to."""
+
+    entity: str
+    project: str
+
+    @property
+    def name(self) -> str:
+        """Return how W&B's addresses call it."""
+        return f"{self.entity}/{self.project}"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    summary = "Upload the offline W&B runs of a runs folder; once more, and only what is new is uploaded."
+    parser = make_parser("bench.sync", summary, "python -m bench.sync --runs runs --experiment deck")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="runs folder (default: runs)")
+    parser.add_argument("--experiment", metavar="NAME", help="only the runs of one experiment")
+    parser.add_argument("--entity", metavar="E", help="user or team (default: what the run declares, then your own)")
+    parser.add_argument("--project", metavar="P", help="project (default: what the run declares)")
+    return parser
+
+
+def main(words: Sequence[str]) -> int:
+    """Upload what was not uploaded before, and return 1 where W&B does not have a run now.
+
+    Raises BadInput without login, network or entity.
+    """
+    arguments = build_parser().parse_args(words)
+    records = choose_runs(read_runs(arguments.runs), arguments.experiment)
+    files = {record.run_id: newest_file(record.path) for record in records}
+    wanted = [record for record in records if state_before(files[record.run_id]) == LOST]
+    targets = find_targets(wanted, arguments.entity, arguments.project) if wanted else {}
+    states: Counter[str] = Counter()
+    for record in records:
+        state, why = state_before(files[record.run_id]), ""
+        if record.run_id in targets:
+            state, why = send(record, files[record.run_id], targets[record.run_id])
+        states[state] += 1
+        print(f"{record.run_id}: {state}{f': {why}' if why else ''}", flush=True)
+    print("; ".join(f"{state}: {states[state]}" for state in (UPLOADED, BEFORE, NONE, LOST) if states[state]))
+    return FAILED if states[LOST] else OK
+
+
+def choose_runs(records: Sequence[RunRecord], experiment: str | None) -> list[RunRecord]:
+    """Return the runs of an experiment, or all; raise BadInput for an experiment that is not there."""
+    chosen = [record for record in records if experiment in (None, record.path.parent.name)]
+    if records and not chosen:
+        raise unknown("experiment", str(experiment), {record.path.parent.name for record in records})
+    return chosen
+
+
+def newest_file(run: Path) -> Path | None:
+    """Return what W&B's newest offline attempt at a run has written, None where there is none."""
+    return max(run.glob(f"{WANDB}/offline-run-*/run-*.wandb"), default=None, key=lambda path: path.parent.name)
+
+
+def state_before(file: Path | None) -> str:
+    """Return the state of an offline file before anything is uploaded."""
+    if file is None:
+        return NONE
+    return BEFORE if mark_of(file).exists() else LOST
+
+
+def mark_of(file: Path) -> Path:
+    """Return the file beside an offline file that says it has been uploaded whole, as `wandb sync` names it."""
+    return file.with_name(f"{file.name}{MARK}")
+
+
+def find_targets(records: Sequence[RunRecord], entity: str | None, project: str | None) -> dict[str, Target]:
+    """Return run id → where it is uploaded to; raise BadInput without login, network, or one of the entities."""
+    own = check_account(ASKED, OTHERWISE)
+    targets = {}
+    for record in records:
+        declared = record.spec.get("wandb") or {}
+        owner = entity or declared.get("entity") or own
+        targets[record.run_id] = Target(str(owner), str(project or declared.get("project")))
+    for name in dict.fromkeys(target.entity for target in targets.values()):
+        check_entity("bench.sync", OTHERWISE, name)
+    return targets
+
+
+def send(record: RunRecord, file: Path | None, target: Target) -> tuple[str, str]:
+    """Upload a run's offline file; return its state now, with where it is or why it is not there."""
+    assert file is not None, "only runs with a file are sent"
+    try:
+        done = call_wandb(file.parent, target)
+    except subprocess.TimeoutExpired:
+        return LOST, f"wandb sync took over {TIMEOUT_SECONDS} s"
+    name = run_id(record.path.parent.name, record.path.name)
+    refusal = first_error(done) or missing_online(target, name)
+    if refusal:
+        return LOST, refusal
+    if record.finished:
+        mark_of(file).touch()
+    return UPLOADED, f"{target.name}/runs/{name}{'' if record.finished else ' (so far: it has not finished)'}"
+
+
+def call_wandb(folder: Path, target: Target) -> subprocess.CompletedProcess[str]:
+    """Let `wandb sync` upload one offline folder; it marks even what failed, so that is done here."""
+    environment = {**os.environ, "WANDB_SILENT": "false", "WANDB_ERROR_REPORTING": "false", "NO_COLOR": "1"}
+    environment.pop("WANDB_MODE", None)
+    words = ["--no-mark-synced", "--entity", target.entity, "--project", target.project, str(folder)]
+    command = [sys.executable, "-m", "wandb", "sync", *words]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
+    )
+
+
+def first_error(done: subprocess.CompletedProcess[str]) -> str:
+    """Return the first line of `wandb sync` that tells of an error, or nothing."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in (done.stderr + done.stdout).splitlines()]
+    errors = [line for line in lines if "ERROR" in line or "Error" in line or "Skipping" in line or "skipping" in line]
+    if errors:
+        return errors[0].removeprefix("wandb: ").strip()
+    return f"wandb sync ended with code {done.returncode}" if done.returncode else ""
+
+
+def missing_online(target: Target, name: str) -> str:
+    """Return why W&B does not have a run, or nothing where it has it."""
+    import wandb
+
+    try:
+        wandb.Api().run(f"{target.name}/{name}")
+    except (wandb.errors.Error, ValueError, OSError) as error:
+        return f"{target.name} does not have it: {first_line(error)}"
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))
