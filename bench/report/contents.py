@@ -62,12 +62,8 @@ class Contents:
 
     @cached_property
     def names(self) -> list[str]:
-        """Return a name for each run group: its label, with what of its recipe tells it from others of that label."""
-        alike: dict[str, list[RunGroup]] = defaultdict(list)
-        for run_group in self.run_groups:
-            alike[run_group.label].append(run_group)
-        added = {c.runs: text for members in alike.values() for c, text in zip(members, apart(members), strict=True)}
-        return [f"{c.label} ({added[c.runs]})" if added[c.runs] else c.label for c in self.run_groups]
+        """Return a name for each run group that tells it from all others of the page."""
+        return list(told_apart(self.run_groups).values())
 
     def name(self, run_group: RunGroup) -> str:
         """Return the name of a run group on the page."""
@@ -83,6 +79,15 @@ class Contents:
         builders = [ablation_builder(path) for path in ablation_names(self.ablations).values()]
         tables = [build(self.source.run_groups, Options()) for build in builders]
         return [table for table in tables if any(compared(row) for block in table.blocks for row in block.rows)]
+
+
+def told_apart(run_groups: Sequence[RunGroup]) -> dict[tuple[str, ...], str]:
+    """Return runs → name of each run group: its label, with what of its recipe tells it from others of that label."""
+    alike: dict[str, list[RunGroup]] = defaultdict(list)
+    for run_group in run_groups:
+        alike[run_group.label].append(run_group)
+    added = {c.runs: text for members in alike.values() for c, text in zip(members, apart(members), strict=True)}
+    return {c.runs: f"{c.label} ({added[c.runs]})" if added[c.runs] else c.label for c in run_groups}
 
 
 def apart(members: Sequence[RunGroup]) -> list[str]:

@@ -54,9 +54,10 @@ def heading_of(contents: Contents, members: Sequence[RunGroup], fields: Sequence
 
 
 def scatters(contents: Contents) -> list[dict[str, Any]]:
-    """Return, for each block, accuracy against each cost, on a logarithmic and on a linear axis."""
+    """Return, for each block of several rows, accuracy against each cost, on a logarithmic and on a linear axis."""
     found = []
-    for members in contents.blocks(RANKED_TOGETHER).values():
+    blocks = list(contents.blocks(RANKED_TOGETHER).values())
+    for members in [block for block in blocks if len(block) > 1] or blocks:
         views = []
         for key in COSTS:
             points = cost_points(contents, members, key)

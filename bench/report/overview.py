@@ -7,7 +7,7 @@ from bench.analysis.cells import Block, Cell, Row, Table
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import RANKED_TOGETHER
 from bench.analysis.run_groups import RunGroup, common_recipe
-from bench.report.contents import Contents, compared
+from bench.report.contents import Contents, compared, told_apart
 from bench.report.pairs import Pairs
 from bench.tables import notes
 from bench.tables.contrasts import NOISE, SEEDS, contrast_cells
@@ -20,10 +20,17 @@ OPEN = "{} and {}: not distinguishable, {} (p {}); seeds needed: {}"
 SAME = "{} and {} are the same network by the same recipe"
 UNTESTED = "{} and {}: not tested; {}"
 UNTESTED_ROWS = "Not tested against {}, for want of seeds: {}"
+ALONE = "{}, {} {} (n = {}); {}"
+# What is decided comes first.
+ORDER = ("better", "worse", "not distinguishable", "same network", "not tested")
+# So many names stand in one line.
+MAX_NAMES = 5
 
 
 def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
-    """Return what the first screen says."""
+    """Return what the first screen says: blocks of several rows, those with a verdict first, then single rows."""
+    blocks = list(contents.blocks(RANKED_TOGETHER).values())
+    summaries = [block_summary(contents, members, pairs) for members in blocks if len(members) > 1]
     return {
         "counts": contents.say(
             "{} runs of {} networks and recipes, in {}",
@@ -31,51 +38,70 @@ def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
             len(contents.run_groups),
             ", ".join(dict.fromkeys(run.partition("/")[0] for run in contents.run_numbers)),
         ),
-        "blocks": [block_summary(contents, members, pairs) for members in contents.blocks(RANKED_TOGETHER).values()],
+        "blocks": decided_first(summaries),
+        "alone": [alone_line(contents, members[0]) for members in blocks if len(members) == 1],
         "ablations": [ablation_summary(contents, table) for table in contents.ablation_tables],
         "missing": missing_lines(contents),
     }
 
 
+def decided_first(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return blocks in their order, but those first in which any comparison has been tested."""
+    return sorted(blocks, key=lambda block: not any(line["verdict"] in ORDER[:3] for line in block["verdicts"]))
+
+
 def block_summary(contents: Contents, members: Sequence[RunGroup], pairs: Pairs) -> dict[str, Any]:
     """Return a block's conditions, its numbers of seeds, and its first row against all others."""
-    values = [members[0].recipe_fields[name] for name in RANKED_TOGETHER]
     counts = sorted({len(run_group.runs) for run_group in members})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     return {
-        "conditions": contents.say(notes.block_heading(values)),
+        "conditions": conditions(contents, members[0]),
         "recipe": contents.say(notes.recipe_line(common_recipe(members), RANKED_TOGETHER)),
         "size": contents.say("Rows: {}; seeds of a row: {}", len(members), seeds),
-        "leader": leader_line(contents, members[0]),
-        "verdicts": leader_verdicts(contents, members[0], members[1:], pairs),
+        "leader": contents.say("Highest mean: {}, {} {} (n = {})", *score_words(contents, members[0], members)),
+        "verdicts": leader_verdicts(contents, members, pairs),
     }
 
 
-def leader_line(contents: Contents, leader: RunGroup) -> str:
-    """Return a block's highest mean in words."""
-    cell, column = cell_of(leader, HEADLINE), metric_column(HEADLINE)
-    score = format_cell(cell, column, contents.language)
-    words = "Highest mean: {}, {} {} (n = {})"
-    return contents.say(words, contents.name(leader), column.heading, score, cell.n)
+def conditions(contents: Contents, run_group: RunGroup) -> str:
+    """Return under which conditions a row is ranked."""
+    return contents.say(notes.block_heading([run_group.recipe_fields[name] for name in RANKED_TOGETHER]))
 
 
-def leader_verdicts(
-    contents: Contents, leader: RunGroup, others: Sequence[RunGroup], pairs: Pairs
-) -> list[dict[str, str]]:
+def score_words(contents: Contents, run_group: RunGroup, members: Sequence[RunGroup]) -> list[object]:
+    """Return a row's name among some, and its headline: what it is, its value, its number of runs."""
+    cell, column = cell_of(run_group, HEADLINE), metric_column(HEADLINE)
+    name = told_apart(members)[run_group.runs]
+    return [name, contents.say(column.heading), format_cell(cell, column, contents.language), cell.n]
+
+
+def alone_line(contents: Contents, run_group: RunGroup) -> str:
+    """Return a row to which no other can be compared, with its conditions."""
+    return contents.say(ALONE, *score_words(contents, run_group, [run_group]), conditions(contents, run_group))
+
+
+def leader_verdicts(contents: Contents, members: Sequence[RunGroup], pairs: Pairs) -> list[dict[str, str]]:
     """Return the verdict on a block's first row against each other that it can be compared with; untested in one."""
+    leader, names = members[0], told_apart(members)
     said, untested = [], []
-    for arm in others:
+    for arm in members[1:]:
         place = contents.numbers[leader.runs], contents.numbers[arm.runs]
         contrast = pairs.get(place)
         if contrast is not None and contrast.verdict == "not tested":
-            untested.append(contents.name(arm))
+            untested.append(names[arm.runs])
         elif contrast is not None:
-            words = verdict_words(contents, contents.name(arm), contents.name(leader), contrast_cells(contrast, leader))
+            words = verdict_words(contents, names[arm.runs], names[leader.runs], contrast_cells(contrast, leader))
             said.append({"words": words, "verdict": contrast.verdict, "group": str(place[1])})
     if untested:
-        words = contents.say(UNTESTED_ROWS, contents.name(leader), ", ".join(untested))
+        words = contents.say(UNTESTED_ROWS, names[leader.runs], name_some(contents, untested))
         said.append({"words": words, "verdict": "not tested"})
-    return said
+    return sorted(said, key=lambda line: ORDER.index(line["verdict"]))
+
+
+def name_some(contents: Contents, names: Sequence[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    more = [contents.say("and {} more", len(names) - MAX_NAMES)] if len(names) > MAX_NAMES else []
+    return ", ".join([*names[:MAX_NAMES], *more])
 
 
 def verdict_words(contents: Contents, arm: str, base: str, cells: dict[str, Cell]) -> str:
@@ -105,16 +131,14 @@ def size_text(delta: Cell, *, signed: bool = False) -> str:
 def ablation_summary(contents: Contents, table: Table) -> dict[str, Any]:
     """Return an ablation's title and the verdict on each arm, block by block; the noise floor has no arms."""
     blocks = [block for block in table.blocks if block.heading != NOISE and any(compared(row) for row in block.rows)]
-    return {
-        "title": contents.say(table.title),
-        "blocks": [
-            {
-                "heading": contents.say(block.heading) if block.heading and len(blocks) > 1 else "",
-                "verdicts": arm_verdicts(contents, block),
-            }
-            for block in blocks
-        ],
-    }
+    summaries = [
+        {
+            "heading": contents.say(block.heading) if block.heading and len(blocks) > 1 else "",
+            "verdicts": arm_verdicts(contents, block),
+        }
+        for block in blocks
+    ]
+    return {"title": contents.say(table.title), "blocks": decided_first(summaries)}
 
 
 def arm_verdicts(contents: Contents, block: Block) -> list[dict[str, str]]:
@@ -155,7 +179,9 @@ def missing_lines(contents: Contents) -> list[str]:
     lines += [contents.say("Left out, evaluated on another number of images: {}", run) for run in source.miscounted]
     lines += [contents.say("Left out, recipe and seed of another run: {}", run) for run in source.repeated]
     single = [contents.name(run_group) for run_group in contents.run_groups if len(run_group.runs) == 1]
-    lines += [contents.say("One seed, so no interval and no verdict: {}", ", ".join(single))] if single else []
+    lines += (
+        [contents.say("One seed, so no interval and no verdict: {}", name_some(contents, single))] if single else []
+    )
     return [*lines, *absent_arms(contents)]
 
 
@@ -167,6 +193,6 @@ def absent_arms(contents: Contents) -> list[str]:
         absent = [
             row_name(contents, row) for row in rows if HEADLINE in row.cells and row.cells[HEADLINE].value is None
         ]
-        arms = ", ".join(dict.fromkeys(absent))
+        arms = name_some(contents, list(dict.fromkeys(absent)))
         lines += [contents.say("No finished run of an arm of {}: {}", table.name, arms)] if arms else []
     return lines

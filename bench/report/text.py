@@ -47,6 +47,9 @@ UI = {
         "差值为 Top-1 百分点及其 95 % 区间的一半；p 经 Holm 校正。检验方法见“比较”。"
     ),
     "Ablations": "消融实验",
+    "{}, {} {} (n = {}); {}": "{}，{} {}（n = {}）；{}",
+    "Alone under their conditions": "所在条件下没有可比的行",
+    "Recipe": "训练方案",
     "Missing or failed": "缺失或失败",
     "Nothing is missing.": "没有缺失。",
     "and {} more": "其余 {} 条",

@@ -42,8 +42,8 @@ def verdict_blocks(contents: Contents) -> list[Any]:
     for ablation in said["ablations"]:
         lines = [verdict["words"] for block in ablation["blocks"] for verdict in block["verdicts"]]
         blocks += [wr.H3(text=ablation["title"]), wr.UnorderedList(items=lines)] if lines else []
-    if said["missing"]:
-        blocks += [wr.H3(text="Missing or failed"), wr.UnorderedList(items=said["missing"])]
+    for title, lines in (("Alone under their conditions", said["alone"]), ("Missing or failed", said["missing"])):
+        blocks += [wr.H3(text=title), wr.UnorderedList(items=lines)] if lines else []
     return blocks
 
 
