@@ -4,8 +4,9 @@ The order is the usual one: random crop with padding, horizontal flip, policy, n
 done to a sample depends on (seed, epoch, its index) alone, never on the batch, its order, the rank or the device.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from typing import NotRequired, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -76,34 +77,28 @@ def to_channels(images: Tensor, dtype: torch.dtype) -> Tensor:
     return images.to(dtype).permute(0, 3, 1, 2)
 
 
-def train_bytes(images: Tensor, indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
-    """Return the uint8 B×H×W×3 images that `train_batch` normalises; erasing comes after that."""
-    plan = make_plan(indices, seed=seed, epoch=epoch, augmentation=augmentation, size=images.shape[1:3])
-    return augment_bytes(images, np.arange(len(images)), plan, augmentation)
+class BatchOptions(TypedDict):
+    """How batches are made: seed of the run, epoch from 0, an `AugmentationSection` or anything with its attributes.
+
+    `mean` and `std` are of each channel on a scale of 0 to 1; `dtype` is of the result (default float32): the
+    arithmetic is float32, rounded once at the end.
+    """
+
+    seed: int
+    epoch: int
+    augmentation: Augmentation
+    mean: Triple
+    std: Triple
+    dtype: NotRequired[torch.dtype]
 
 
-def train_batch(
-    images: Tensor,
-    indices: Tensor,
-    *,
-    seed: int,
-    epoch: int,
-    augmentation: Augmentation,
-    mean: Triple,
-    std: Triple,
-    dtype: torch.dtype = torch.float32,
-) -> Tensor:
+def train_batch(images: Tensor, indices: Tensor, **options: Unpack[BatchOptions]) -> Tensor:
     """Return a training batch: augmented, normalised, erased.
 
     Args:
         images: uint8 B×H×W×3 RGB, on any device, where all the work on pixels is done.
         indices: int64 (B,), each image's index in the training split; on the CPU if the device is not to be waited for.
-        seed: the run's seed.
-        epoch: the epoch, from 0.
-        augmentation: an `AugmentationSection` or anything with its attributes.
-        mean: of each channel, on a scale of 0 to 1.
-        std: of each channel, on the same scale.
-        dtype: of the result; the arithmetic is float32, rounded once at the end.
+        options: see `BatchOptions`.
 
     Returns:
         B×3×H×W in channels-last memory format, on the images' device.
@@ -111,22 +106,13 @@ def train_batch(
     Raises:
         BadInput: for a policy that does not exist.
     """
-    plan = make_plan(indices, seed=seed, epoch=epoch, augmentation=augmentation, size=images.shape[1:3])
-    changed = augment_bytes(images, np.arange(len(images)), plan, augmentation)
-    return to_channels(erase_(normalise(changed, mean, std), plan.boxes), dtype)
+    plan = planned(indices, images.shape[1:3], options)
+    changed = augment_bytes(images, np.arange(len(images)), plan, options["augmentation"])
+    return to_channels(erase_(normalised(changed, options), plan.boxes), options.get("dtype", torch.float32))
 
 
 def train_batches(
-    images: Tensor,
-    batches: Iterable[Tensor],
-    *,
-    seed: int,
-    epoch: int,
-    augmentation: Augmentation,
-    mean: Triple,
-    std: Triple,
-    dtype: torch.dtype = torch.float32,
-    size: int | None = None,
+    images: Tensor, batches: Iterable[Tensor], *, size: int | None = None, **options: Unpack[BatchOptions]
 ) -> Iterator[Tensor]:
     """Yield the training batches whose samples `batches` names, the same as `train_batch` would return.
 
@@ -135,23 +121,35 @@ def train_batches(
     Args:
         images: uint8 N×H×W×3 RGB, the whole training split, on the device where all the work on pixels is done.
         batches: int64 tensors on the CPU, each the indices of one batch's samples.
-        seed, epoch, augmentation, mean, std, dtype: as in `train_batch`.
         size: height and width that the images are resized to before they are normalised and erased; None: as they are.
+        options: see `BatchOptions`.
     """
+    dtype = options.get("dtype", torch.float32)
     shape = images.shape[1:] if size is None else (size, size, images.shape[3])
     most = max(1, (CPU_BYTES if images.device.type == "cpu" else GPU_BYTES) // images[0].numel())
-    for planned in grouped(batches, PLANNED):
-        indices, start = torch.cat(planned), 0
-        whole = make_plan(indices, seed=seed, epoch=epoch, augmentation=augmentation, size=shape[:2])
-        for group in grouped(planned, most):
+    for group_of_batches in grouped(batches, PLANNED):
+        indices, start = torch.cat(group_of_batches), 0
+        whole = planned(indices, shape[:2], options)
+        for group in grouped(group_of_batches, most):
             sizes = [len(batch) for batch in group]
             part = slice(start, start := start + sum(sizes))
             plan = whole.part(part)
-            changed = augment_bytes(images, indices[part].numpy(), plan, augmentation)
+            changed = augment_bytes(images, indices[part].numpy(), plan, options["augmentation"])
             changed = changed if size is None else resize(changed, size)
             runs = runs_of(plan.boxes, sizes, shape, images.device)
             for batch, erased in zip(changed.split(sizes), runs, strict=True):
-                yield to_channels(fill_(normalise(batch, mean, std), erased), dtype)
+                yield to_channels(fill_(normalised(batch, options), erased), dtype)
+
+
+def planned(indices: Tensor, size: Sequence[int], options: BatchOptions) -> Plan:
+    """Return what is drawn for samples whose images have a height and width."""
+    seed, epoch, augmentation = options["seed"], options["epoch"], options["augmentation"]
+    return make_plan(indices, seed=seed, epoch=epoch, augmentation=augmentation, size=size)
+
+
+def normalised(images: Tensor, options: BatchOptions) -> Tensor:
+    """Return uint8 B×H×W×3 images as float32, with the mean and standard deviation of the options."""
+    return normalise(images, options["mean"], options["std"])
 
 
 def grouped(batches: Iterable[Tensor], most: int) -> Iterator[list[Tensor]]:

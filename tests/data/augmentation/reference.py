@@ -15,9 +15,10 @@ from torchvision.transforms import functional as tv
 from torchvision.transforms.autoaugment import _apply_op
 
 from bench.data import shapes100
+from bench.data.augmentation.augment import augment_bytes
 from bench.data.augmentation.operations import OPERATIONS, Space, numbers
-from bench.data.augmentation.plan import Plan
-from bench.data.augmentation.policies import make_space
+from bench.data.augmentation.plan import Plan, make_plan
+from bench.data.augmentation.policies import Augmentation, make_space
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
@@ -93,3 +94,9 @@ def their_sample(image: NDArray[np.uint8], plan: Plan, sample: int, padding: int
 def same_bits(ours: Tensor, theirs: Tensor) -> bool:
     """Return whether two float32 tensors are equal bit by bit, signs of zero included."""
     return torch.equal(ours.contiguous().view(torch.int32), theirs.contiguous().view(torch.int32))
+
+
+def train_bytes(images: Tensor, indices: Tensor, *, seed: int, epoch: int, augmentation: Augmentation) -> Tensor:
+    """Return the uint8 B×H×W×3 images that `train_batch` normalises; erasing comes after that."""
+    plan = make_plan(indices, seed=seed, epoch=epoch, augmentation=augmentation, size=images.shape[1:3])
+    return augment_bytes(images, np.arange(len(images)), plan, augmentation)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import functional as tv
 
 from bench.data.augmentation import augment
-from bench.data.augmentation.augment import eval_batch, grouped, train_batch, train_batches, train_bytes
+from bench.data.augmentation.augment import eval_batch, grouped, train_batch, train_batches
 from bench.data.augmentation.plan import make_plan
 from bench.data.augmentation.resize import resize
 from bench.spec import AugmentationSection
@@ -25,6 +25,7 @@ from tests.data.augmentation.reference import (
     same_bits,
     their_bytes,
     their_sample,
+    train_bytes,
 )
 
 POLICIES = ["none", "trivial_augment_wide", "rand_augment", "auto_augment"]

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor
 
 from bench.data.augmentation import operations, policies
-from bench.data.augmentation.augment import train_bytes
 from bench.data.augmentation.operations import OPERATIONS, STANDARD, Operation, bits, mask, on_device, tabulate
 from bench.data.augmentation.plan import make_plan
 from bench.data.augmentation.policies import POLICIES, Policy
-from tests.data.augmentation.reference import recipe
+from tests.data.augmentation.reference import recipe, train_bytes
 
 COUNT = 400
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (COUNT, 32, 32, 3), np.uint8))
