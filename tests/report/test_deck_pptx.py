@@ -4,12 +4,15 @@ import re
 import struct
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pptx
 import pytest
+from pptx.oxml.ns import qn
 
 from bench.report.__main__ import main
 from bench.report.deck import layout
@@ -105,6 +108,25 @@ def test_every_run_of_text_has_a_font_with_chinese(presentation: Any) -> None:
     assert len(runs) > 60
 
 
+def test_empty_cells_are_as_high_as_others(presentation: Any) -> None:
+    tables = [s.table for _, s in shapes(presentation) if s.has_table]
+    assert tables
+    for table in tables:
+        cells = [cell for row in table.rows for cell in row.cells]
+        ends = {cell.text_frame.paragraphs[0]._p.find(qn("a:endParaRPr")).get("sz") for cell in cells}
+        sizes = {run.font.size for cell in cells for run in cell.text_frame.paragraphs[0].runs}
+        assert ends == {str(size.centipoints) for size in sizes}
+        assert any(cell.text == "" for table in tables for row in table.rows for cell in row.cells)
+
+
+def test_no_word_of_a_heading_is_broken(deck: Deck) -> None:
+    for grid in (part for slide in deck.slides for part in slide.parts if isinstance(part, Grid)):
+        letter = layout.type_size(grid) * layout.LETTER * layout.BOLD * layout.POINT
+        for heading, width in zip(grid.headings, layout.column_widths(grid), strict=True):
+            longest = max((len(word) for word in heading.split() if word.isascii()), default=0)
+            assert longest * letter <= width - layout.CELL_ACROSS, heading
+
+
 def test_two_files_are_equal(deck: Deck) -> None:
     assert render_pptx(deck) == render_pptx(deck)
 
@@ -138,10 +160,49 @@ def test_a_picture_keeps_its_shape(deck: Deck) -> None:
         assert height <= layout.HEIGHT
 
 
+@dataclass(frozen=True)
+class Word:
+    """A word of a page of a PDF file and its box, in points."""
+
+    text: str
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def shared(self, other: "Word") -> float:
+        """Return which part of the smaller one of two boxes lies in both."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(across, 0.0) * max(down, 0.0) / min(self.area, other.area)
+
+    @property
+    def area(self) -> float:
+        return (self.right - self.left) * (self.bottom - self.top)
+
+
+WORD = re.compile(r'<word xMin="(.+?)" yMin="(.+?)" xMax="(.+?)" yMax="(.+?)">(.*?)</word>')
+# The boxes of the lines of one text overlap by a quarter.
+TOUCHING = 0.3
+
+
+def read_pages(path: Path) -> list[tuple[float, float, list[Word]]]:
+    """Return width, height and words of each page of a PDF file."""
+    command = ["pdftotext", "-bbox", str(path), "-"]
+    pages = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("<page ")[1:]
+    found = []
+    for page in pages:
+        width, height = (float(page.split(f'{name}="')[1].split('"')[0]) for name in ("width", "height"))
+        words = [Word(text, *map(float, box)) for *box, text in WORD.findall(page)]
+        found.append((width, height, words))
+    return found
+
+
 @pytest.mark.slow
 @needs("libreoffice")
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_libreoffice_shows_every_page(language: str, tmp_path: Path) -> None:
+def test_libreoffice_shows_every_page_whole(language: str, tmp_path: Path) -> None:
+    """No word leaves its page or covers another one, and Chinese has a font with its letters."""
     write_many(tmp_path / "runs", ("resnet_20", "resnet_56", "eca_resnet_20", "convnext_tiny"), seeds=3, epochs=4)
     deck = deck_of(tmp_path / "runs", language, mixed=True, beside=True, form="png")
     path = tmp_path / "deck.pptx"
@@ -149,6 +210,14 @@ def test_libreoffice_shows_every_page(language: str, tmp_path: Path) -> None:
     profile = f"-env:UserInstallation=file://{tmp_path / 'profile'}"
     command = [OFFICE, profile, "--headless", "--convert-to", "pdf", "--outdir", str(tmp_path), str(path)]
     subprocess.run(command, check=True, capture_output=True, timeout=300)
-    content = path.with_suffix(".pdf").read_bytes()
-    pages = sum(len(layout.paginate(slide)) for slide in deck.slides)
-    assert len(re.findall(rb"/Type\s*/Page\b", content)) == pages
+    pages = read_pages(path.with_suffix(".pdf"))
+    assert len(pages) == sum(len(layout.paginate(slide)) for slide in deck.slides)
+    for width, height, words in pages:
+        assert words
+        assert [w.text for w in words if min(w.left, w.top) < 0 or w.right > width or w.bottom > height] == []
+        covered = [(one.text, other.text) for one, other in combinations(words, 2) if one.shared(other) > TOUCHING]
+        assert covered == []
+    if language == "zh":
+        fonts = subprocess.run(["pdffonts", str(path.with_suffix(".pdf"))], check=True, capture_output=True, text=True)
+        assert "CJK" in fonts.stdout
+        assert any("核心实验结果" in word.text for _, _, words in pages for word in words)

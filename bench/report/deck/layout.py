@@ -20,7 +20,11 @@ SIZES = {"plain": 16.0, "heading": 17.0, "missing": 13.0, "correction": 14.0, "s
 TITLE, COMMAND = 26.0, 10.0
 # Of the size of type: the width of a letter on average (East Asian ones count as two), the height of a line, the gap.
 LETTER, LEADING, GAP = 0.56, 1.22, 0.35
+# Lines with East Asian letters are higher.
+EAST_ASIAN_LEADING = 1.45
 MONO_LETTER = 0.62
+# So much wider is bold type, in which headings of columns are set.
+BOLD = 1.12
 # Type of a table: what fits, between these; within a cell the margins on both sides together.
 LARGEST, SMALLEST = 14.0, 8.0
 CELL_ACROSS, CELL_DOWN = 0.14, 0.07
@@ -84,7 +88,12 @@ def line_height(line: Line) -> float:
     size = SIZES[line.kind]
     count = lines_of(line.words, size * LETTER * POINT, WIDTH - 0.3)
     command = lines_of(line.command, COMMAND * MONO_LETTER * POINT, WIDTH - 0.3) if line.command else 0
-    return (count * size * LEADING + command * COMMAND * LEADING + size * GAP) * POINT
+    return (count * size * leading(line.words) + command * COMMAND * LEADING + size * GAP) * POINT
+
+
+def leading(text: str) -> float:
+    """Return the height of a line of a text, of its size of type."""
+    return EAST_ASIAN_LEADING if display_width(text) > len(text) else LEADING
 
 
 def lines_of(text: str, letter: float, width: float) -> int:
@@ -106,11 +115,17 @@ def type_size(grid: Grid) -> float:
 
 
 def wanted(grid: Grid) -> list[int]:
-    """Return how many letters each column would like; headings may break, and long words of a column too."""
+    """Return how many letters each column would like; headings may break between words, and long cells too."""
     return [
-        min(40, 1 + max(display_width(heading) // 2 + 1, *(display_width(row[place].words) for row in grid.rows), 3))
+        min(40, 1 + max(heading_letters(heading), *(display_width(row[place].words) for row in grid.rows), 3))
         for place, heading in enumerate(grid.headings)
     ]
+
+
+def heading_letters(heading: str) -> int:
+    """Return how many letters wide a heading is on two lines; East Asian words break anywhere, others nowhere."""
+    words = [2 if display_width(word) > len(word) else len(word) for word in heading.split()]
+    return math.ceil(BOLD * max(display_width(heading) / 2 + 1, *words, 0))
 
 
 def column_widths(grid: Grid) -> list[float]:
@@ -124,14 +139,13 @@ def column_widths(grid: Grid) -> list[float]:
 def row_heights(grid: Grid) -> list[float]:
     """Return the heights of a table's rows, that of the headings first."""
     size, widths = type_size(grid), column_widths(grid)
-    rows = [list(grid.headings), *([entry.words for entry in row] for row in grid.rows)]
+    letter = size * LETTER * POINT
+    rows = [(list(grid.headings), BOLD * letter), *(([entry.words for entry in row], letter) for row in grid.rows)]
     return [
-        max(lines_of(text, size * LETTER * POINT, width - CELL_ACROSS) for text, width in zip(row, widths, strict=True))
-        * size
-        * LEADING
-        * POINT
+        max(lines_of(text, wide, width - CELL_ACROSS) for text, width in zip(row, widths, strict=True))
+        * (size * leading("".join(row)) * POINT)
         + CELL_DOWN
-        for row in rows
+        for row, wide in rows
     ]
 
 

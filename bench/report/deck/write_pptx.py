@@ -11,6 +11,7 @@ from bench.report.deck import layout
 from bench.report.deck.layout import COMMAND, LEFT, SIZES, TOP, WIDTH
 from bench.report.deck.slides import Deck, Grid, Line, Part, Picture, Slide, cited
 from bench.util.errors import BadInput
+from bench.util.markdown import display_width
 
 LATIN, CHINESE, MONO = "Arial", "Microsoft YaHei", "Courier New"
 PAGE_SIZE = 10.0
@@ -90,6 +91,8 @@ def write(paragraph: Any, text: str, size: float, colour: str, *, bold: bool = F
     run.font.size, run.font.bold, run.font.name = Pt(size), bold, font
     run.font.color.rgb = RGBColor.from_string(colour)
     properties = run._r.get_or_add_rPr()
+    # Programs choose the Chinese forms of characters, not the Japanese ones, by the language.
+    properties.set("lang", "zh-CN" if display_width(text) > len(text) else "en-US")
     properties.append(properties.makeelement(qn("a:ea"), {"typeface": CHINESE}))
 
 
@@ -150,13 +153,16 @@ def add_grid(page: Any, grid: Grid, top: float) -> None:
 def add_cell(cell: Any, text: str, size: float, *, left: bool, heading: bool) -> None:
     """Write the text of a cell of a table."""
     from pptx.enum.text import PP_ALIGN
-    from pptx.util import Inches
+    from pptx.util import Inches, Pt
 
     cell.margin_left = cell.margin_right = Inches(layout.CELL_ACROSS / 2)
     cell.margin_top = cell.margin_bottom = Inches(layout.CELL_DOWN / 2)
     paragraph = cell.text_frame.paragraphs[0]
     paragraph.alignment = PP_ALIGN.LEFT if left else PP_ALIGN.RIGHT
-    write(paragraph, text, size, "FFFFFF" if heading else INK, bold=heading)
+    # What is empty is as high as this.
+    paragraph._p.get_or_add_endParaRPr().set("sz", str(Pt(size).centipoints))
+    if text:
+        write(paragraph, text, size, "FFFFFF" if heading else INK, bold=heading)
 
 
 def add_picture(page: Any, picture: Picture, top: float) -> None:
