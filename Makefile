@@ -56,6 +56,8 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.report html --runs reports/runs --out reports/index.html
 	$(BIN)/python -m bench.report deck --runs reports/runs --lang zh --claims --out reports/deck/deck.zh.md
 	$(BIN)/python -m bench.report deck --runs reports/runs --lang en --claims --out reports/deck/deck.en.md
+	$(BIN)/python -m bench.report wandb --runs reports/runs --experiment cpu_first --entity your-team --project cifar100 \
+		--dry-run --out reports/wandb_report.json
 
 test: $(VENV)/.synced  ## run every test, two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder

@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from bench.analysis.sources import load_source
 from bench.environment import provenance
@@ -12,6 +13,7 @@ from bench.report.arguments import report_parser
 from bench.report.contents import Contents
 from bench.util.cli import OK
 from bench.util.errors import BadInput, first_line
+from bench.util.files import write_output
 from bench.util.wandb_account import check_account, check_entity
 
 ASKED, OTHERWISE = "bench.report wandb needs a W&B account", "or see the report here with --dry-run"
@@ -25,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--entity", required=True, metavar="E", help="the user or team that owns the project")
     parser.add_argument("--project", required=True, metavar="P", help="the project that holds the runs and the report")
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent as JSON; needs no account")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write what --dry-run would print")
     return parser
 
 
@@ -43,8 +46,7 @@ def main(words: Sequence[str]) -> int:
     head = provenance(f"python -m bench.report wandb {shlex.join(words)}", source.runs)
     report = build_report(contents, arguments.entity, arguments.project, head)
     if arguments.dry_run:
-        print(json.dumps(spec_of(report), indent=1, ensure_ascii=False))
-        return OK
+        return show(json.dumps(spec_of(report), indent=1, ensure_ascii=False), arguments.out)
     try:
         address, new = publish(report)
     except Exception as error:  # wandb raises bare exceptions, and those of three libraries below it
@@ -54,8 +56,20 @@ def main(words: Sequence[str]) -> int:
     return OK
 
 
+def show(text: str, out: Path | None) -> int:
+    """Print a text, or write it to a file; raise BadInput where that cannot be written."""
+    if out is None:
+        print(text)
+    else:
+        write_output(out, f"{text}\n")
+        print(f"wrote {out}")
+    return OK
+
+
 def check_names(arguments: argparse.Namespace) -> None:
-    """Raise BadInput for an entity or a project that W&B could not have."""
+    """Raise BadInput for an entity or a project that W&B could not have, and for a file of what is not shown."""
+    if arguments.out and not arguments.dry_run:
+        raise BadInput("--out: what is sent is not written; add --dry-run to see it")
     for key in ("entity", "project"):
         value = getattr(arguments, key)
         if not re.fullmatch(NAME, value):

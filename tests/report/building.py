@@ -1,5 +1,6 @@
 """Build a page of run records, and read it back as a tree of elements."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -9,6 +10,7 @@ from bench.analysis.sources import make_source
 from bench.records import read_runs
 from bench.report.contents import Contents
 from bench.report.page import render_page
+from tests.fake_runs import write_fake_run
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
@@ -85,3 +87,18 @@ def contents_of(runs: Path, language: str = "en") -> Contents:
 def build_page(runs: Path, language: str = "en") -> str:
     """Return the page of a runs folder."""
     return render_page(contents_of(runs, language), read_runs(runs), "a test")
+
+
+def write_hostile(root: Path, text: str) -> Path:
+    """Write two runs (generated) that tell a text wherever a record may hold one, and return their folder."""
+    for seed in (0, 1):
+        path = write_fake_run(root, "resnet_20", seed)
+        result = json.loads((path / "result.json").read_text())
+        for part, key in (("model", "name"), ("model", "technique"), ("machine", "device_name"), ("data", "name")):
+            result[part][key] = text
+        spec = result["spec"]
+        spec["model"]["name"] = spec["optimizer"]["name"] = spec["data"]["name"] = text
+        spec["algorithms"] = {text: {text: "</script><svg onload=alert(2)>"}}
+        (path / "result.json").write_text(json.dumps(result))
+        (path / "environment.json").write_text(json.dumps({text: "</pre>" + text}))
+    return root

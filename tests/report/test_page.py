@@ -13,9 +13,10 @@ from bench.report.page import FOLDER, bundle
 from bench.report.text import CHINESE, SCRIPT_WORDS
 from bench.tables.page import make_page
 from bench.tables.render_csv import render_csv
+from bench.tables.render_html import render_html
 from tests.conftest import REPOSITORY
 from tests.fake_runs import FAKES, write_fake_run, write_many, write_seeds
-from tests.report.building import Element, build_page, contents_of, read_page
+from tests.report.building import Element, build_page, contents_of, read_page, write_hostile
 from tests.tables.building import build
 from tests.test_escaping import NASTY
 
@@ -57,6 +58,10 @@ def test_the_table_is_that_of_bench_tables(runs: Path, tree: Element) -> None:
     ]
     assert shown == expected
     assert len(shown) == len(MODELS) + 1
+    printed = read_page(render_html([table])).all("tbody")
+    assert [
+        [cell.text for cell in row.all("td")] for body in printed for row in body.all("tr") if row.all("td")
+    ] == expected
 
 
 def test_the_files_are_those_of_bench_tables(runs: Path, data: dict[str, Any]) -> None:
@@ -126,17 +131,7 @@ def test_it_asks_the_network_for_nothing(page: str, tree: Element) -> None:
 
 
 def test_texts_of_records_are_shown_and_never_markup(tmp_path: Path) -> None:
-    for seed in (0, 1):
-        path = write_fake_run(tmp_path, "resnet_20", seed)
-        result = json.loads((path / "result.json").read_text())
-        for part, key in (("model", "name"), ("model", "technique"), ("machine", "device_name"), ("data", "name")):
-            result[part][key] = NASTY
-        spec = result["spec"]
-        spec["model"]["name"] = spec["optimizer"]["name"] = spec["data"]["name"] = NASTY
-        spec["algorithms"] = {NASTY: {NASTY: "</script><svg onload=alert(2)>"}}
-        (path / "result.json").write_text(json.dumps(result))
-        (path / "environment.json").write_text(json.dumps({NASTY: "</pre>" + NASTY}))
-    page = build_page(tmp_path)
+    page = build_page(write_hostile(tmp_path, NASTY))
     tree = read_page(page)
     assert [script.attributes.get("type") for script in tree.all("script")] == ["application/json", None]
     assert tree.all("script")[1].children == [bundle()]

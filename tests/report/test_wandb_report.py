@@ -54,9 +54,11 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def test_a_dry_run_needs_no_account_and_repeats_itself(runs: Path, spec: dict[str, Any]) -> None:
-    again = command(runs, "--dry-run")
-    assert json.loads(again.stdout) == spec
+def test_a_dry_run_needs_no_account_and_repeats_itself(runs: Path, spec: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "made" / "report.json"
+    again = command(runs, "--dry-run", "--out", str(path))
+    assert again.returncode == 0, again.stderr
+    assert {**json.loads(path.read_text()), "description": ""} == {**spec, "description": ""}
     assert spec["displayName"] == "Efficient-training benchmark"
     assert "9 runs" in spec["description"]
 
@@ -128,6 +130,12 @@ def test_without_a_login_it_says_so_in_one_line(runs: Path, tmp_path: Path) -> N
     [line] = done.stderr.splitlines()
     assert "there is no API key for http://127.0.0.1:1" in line
     assert "--dry-run" in line
+
+
+def test_what_is_sent_is_not_written(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["wandb", "--runs", str(runs), *NAMED, "--out", str(tmp_path / "report.json")]
+    assert run_command(main, words) == 2
+    assert "add --dry-run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["no/slash", "", "x" * 200])
