@@ -18,7 +18,7 @@ COMMANDS: dict[str, Command] = {
     "report": Command("bench.report.__main__", "write a page, a presentation or a W&B report from run records"),
     "sync": Command("bench.sync", "upload the offline W&B runs of a runs folder"),
     "evaluate": Command("bench.evaluate.__main__", "evaluate trained networks: accuracy, robustness, latency"),
-    "export": Command("bench.export", "write a trained network so that it loads without this package"),
+    "export": Command("bench.export.__main__", "write a trained network so that it loads without this package"),
     "audit": Command("bench.audit.__main__", "check the deck's claims"),
     "speed": Command("bench.speed.__main__", "measure how fast the suite trains"),
     "zoo": Command("bench.zoo.__main__", "list the models and count what they cost"),

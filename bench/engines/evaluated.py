@@ -66,8 +66,26 @@ def load_weights(model: nn.Module, content: Content) -> None:
     except (KeyError, TypeError, AttributeError):
         raise Damaged("its weights are missing") from None
     if describe(model.state_dict()) != describe(weights):
-        raise Damaged("its weights do not fit this network")
+        raise Damaged(f"{first_difference(weights, model.state_dict())}: its weights do not fit this network")
     model.load_state_dict(weights)
+
+
+def first_difference(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> str:
+    """Return in words the first weight in which a checkpoint differs from a network."""
+    for name, value in expected.items():
+        if name not in found:
+            return f"'{name}' is missing"
+        theirs = found[name]
+        if not isinstance(theirs, Tensor) or (theirs.shape, theirs.dtype) != (value.shape, value.dtype):
+            return f"'{name}' is {kind_of(theirs)}, in the network {kind_of(value)}"
+    return f"'{next(iter(found.keys() - expected.keys()), '')}' is none of the network's"
+
+
+def kind_of(value: Any) -> str:
+    """Return shape and type of a weight in words."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{'×'.join(map(str, value.shape)) or 'one number'} {str(value.dtype).removeprefix('torch.')}"
 
 
 def keep_as_trained(model: nn.Module, content: Content, precision: str) -> None:

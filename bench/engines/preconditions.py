@@ -7,7 +7,6 @@ A check raises BadInput whose text says what is missing and how to go on. Checks
 import errno
 import os
 import socket
-from importlib.util import find_spec
 from pathlib import Path
 
 from bench.algorithm_settings import check_process_batch
@@ -20,6 +19,7 @@ from bench.schedule import shares
 from bench.spec import RunSpec
 from bench.util.duration import Duration
 from bench.util.errors import BadInput
+from bench.util.extras import require
 from bench.util.ranks import local_world_size
 
 
@@ -101,14 +101,8 @@ def check_writable(folder: Path) -> None:
 def check_logging(spec: RunSpec) -> None:
     """Refuse logging to W&B that is asked for and cannot be done."""
     if spec.wandb.enabled:
-        require("wandb", "wandb", "logging to W&B (or turn it off: wandb.enabled=false)")
+        require("wandb", "'wandb'", "logging to W&B (or turn it off: wandb.enabled=false)")
         check_wandb()
-
-
-def require(module: str, requirement: str, use: str) -> None:
-    """Refuse a use of a module that is not installed, with the command that installs the requirement."""
-    if find_spec(module) is None:
-        raise BadInput(f"{use} needs the package '{module}', which is not installed: pip install '{requirement}'")
 
 
 # The settings of each algorithm that averages weights: from when on, and what counts in epochs or batches.

@@ -20,6 +20,7 @@ from bench.config import YAMLS, load_spec
 from bench.engines import preconditions
 from bench.engines.wandb_login import check_wandb
 from bench.sweep.__main__ import main as sweep
+from bench.util import extras
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 from tests.conftest import REPOSITORY
@@ -82,7 +83,7 @@ def with_gpus(count: int, processes: int) -> Callable[[Machine], None]:
 
 def without_wandb(machine: Machine) -> None:
     """Let the machine have no package wandb."""
-    machine.setattr(preconditions, "find_spec", lambda name: None if name == "wandb" else object())
+    machine.setattr(extras, "find_spec", lambda name: None if name == "wandb" else object())
 
 
 def read_only(machine: Machine) -> None:

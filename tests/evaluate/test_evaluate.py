@@ -280,10 +280,20 @@ def test_another_networks_weights_are_refused(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = read_checkpoint(max(list_checkpoints(finished / CHECKPOINTS)))
-    weights = {name: value[:1] if value.ndim else value for name, value in content["model"].items()}
-    foreign = write_checkpoint(tmp_path / "other", "ep000002-ba0000000008.pt", {**content, "model": weights})
-    assert run_command(command.main, [str(finished), "--checkpoint", str(foreign)]) == BAD_INPUT
-    assert "its weights do not fit this network, for the 10 classes of easy" in capsys.readouterr().err
+    first, *rest = content["model"]
+    changes = {
+        f"'{first}' is 1×3×3×3 float32, in the network 16×3×3×3 float32": {first: content["model"][first][:1]},
+        f"'{rest[-1]}' is missing": {rest[-1]: None},
+        "'module.more' is none of the network's": {"module.more": torch.zeros(3)},
+        f"'{first}' is 16×3×3×3 float16, in the network": {first: content["model"][first].half()},
+    }
+    for said, change in changes.items():
+        weights = {name: value for name, value in {**content["model"], **change}.items() if value is not None}
+        foreign = write_checkpoint(tmp_path / "other", "ep000002-ba0000000008.pt", {**content, "model": weights})
+        assert run_command(command.main, [str(finished), "--checkpoint", str(foreign)]) == BAD_INPUT
+        message = capsys.readouterr().err
+        assert said in message
+        assert "its weights do not fit this network, for the 10 classes of easy" in message
 
 
 def test_evaluating_changes_no_random_state_that_matters(finished: Path) -> None:

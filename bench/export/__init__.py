@@ -1,0 +1,1 @@
+"""A finished run's network in formats that load without this package."""
