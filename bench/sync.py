@@ -1,7 +1,8 @@
 """`python -m bench.sync`: upload the offline W&B runs of a runs folder, and say what was and was not uploaded.
 
 Each attempt of a run leaves an offline folder, of which the newest one holds every row. `wandb sync` uploads that under
-the run's one id, so whatever was uploaded before is replaced. What W&B has is asked of W&B afterwards.
+the run's one id, so whatever was uploaded before is replaced. What W&B has is asked of W&B afterwards, and what was
+evaluated since the run's end is added to its summary: so tables are the same from here and from there.
 """
 
 import argparse
@@ -14,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.analysis.wandb_ids import run_id
-from bench.records import WANDB, RunRecord, read_runs
+from bench.analysis.wandb_ids import EVALUATIONS, run_id
+from bench.records import EVALUATION, WANDB, RunRecord, read_runs
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.util.errors import first_line, unknown
 from bench.util.wandb_account import check_account, check_entity
@@ -60,11 +61,12 @@ def main(words: Sequence[str]) -> int:
     arguments = build_parser().parse_args(words)
     records = choose_runs(read_runs(arguments.runs), arguments.experiment)
     files = {record.run_id: newest_file(record.path) for record in records}
-    wanted = [record for record in records if state_before(files[record.run_id]) == LOST]
+    before = {record.run_id: state_before(record, files[record.run_id]) for record in records}
+    wanted = [record for record in records if before[record.run_id] == LOST]
     targets = find_targets(wanted, arguments.entity, arguments.project) if wanted else {}
     states: Counter[str] = Counter()
     for record in records:
-        state, why = state_before(files[record.run_id]), ""
+        state, why = before[record.run_id], ""
         if record.run_id in targets:
             state, why = send(record, files[record.run_id], targets[record.run_id])
         states[state] += 1
@@ -86,11 +88,14 @@ def newest_file(run: Path) -> Path | None:
     return max(run.glob(f"{WANDB}/offline-run-*/run-*.wandb"), default=None, key=lambda path: path.parent.name)
 
 
-def state_before(file: Path | None) -> str:
-    """Return the state of an offline file before anything is uploaded."""
+def state_before(record: RunRecord, file: Path | None) -> str:
+    """Return the state of a run's offline file before anything is uploaded; what was evaluated since counts as new."""
     if file is None:
         return NONE
-    return BEFORE if mark_of(file).exists() else LOST
+    mark, evaluated = mark_of(file), (record.path / EVALUATION).glob("*.json")
+    if not mark.exists() or any(path.stat().st_mtime > mark.stat().st_mtime for path in evaluated):
+        return LOST
+    return BEFORE
 
 
 def mark_of(file: Path) -> Path:
@@ -119,7 +124,7 @@ def send(record: RunRecord, file: Path | None, target: Target) -> tuple[str, str
     except subprocess.TimeoutExpired:
         return LOST, f"wandb sync took over {TIMEOUT_SECONDS} s"
     name = run_id(record.path.parent.name, record.path.name)
-    refusal = first_error(done) or missing_online(target, name)
+    refusal = first_error(done) or complete_online(record, target, name)
     if refusal:
         return LOST, refusal
     if record.finished:
@@ -147,12 +152,14 @@ def first_error(done: subprocess.CompletedProcess[str]) -> str:
     return f"wandb sync ended with code {done.returncode}" if done.returncode else ""
 
 
-def missing_online(target: Target, name: str) -> str:
-    """Return why W&B does not have a run, or nothing where it has it."""
+def complete_online(record: RunRecord, target: Target, name: str) -> str:
+    """Add to W&B's run what its record was evaluated on, and return why W&B does not have it, or nothing."""
     import wandb
 
     try:
-        wandb.Api().run(f"{target.name}/{name}")
+        run = wandb.Api().run(f"{target.name}/{name}")
+        if record.evaluations:
+            run.summary.update({EVALUATIONS: dict(record.evaluations)})
     except (wandb.errors.Error, ValueError, OSError) as error:
         return f"{target.name} does not have it: {first_line(error)}"
     return ""

@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.metrics import wandb_row
 from bench.analysis.wandb_ids import run_id
 from bench.analysis.wandb_source import read_project
-from bench.records import RESULT, read_runs
+from bench.records import RESULT, read_runs, write_evaluation
 from bench.sync import main
 from bench.tables.__main__ import main as tables
 from bench.util.cli import run_command
@@ -75,6 +75,11 @@ def resumed(easy_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
+def steps_of(run: OnlineRun) -> list[int]:
+    """Return the steps of the lines of a run's history."""
+    return [json.loads(line)["_step"] for line in run.history]
+
+
 def tables_of(*words: str, capsys: pytest.CaptureFixture[str]) -> str:
     assert run_command(tables, ["comparison", "training_cost", "time_to_accuracy", "--format", "csv", *words]) == 0
     return capsys.readouterr().out
@@ -97,15 +102,17 @@ def test_an_interrupted_and_resumed_run_is_uploaded_with_all_its_rows(
     assert online.finished
     assert len(record.epochs) == 3
     assert online.epochs == record.epochs
-    # Once more there is nothing to do; without the mark the same is sent again, and nothing is doubled.
+    # Once more there is nothing to do; after an evaluation all is sent again, and nothing is doubled.
     assert run_command(main, words) == 0
     assert f"{record.run_id}: uploaded before" in capsys.readouterr().out
-    lines = list(server.runs[name].history)
-    for mark in record.path.glob("wandb/*/*.synced"):
-        mark.unlink()
+    steps = steps_of(server.runs[name])
+    write_evaluation(record.path, "calibration", {"ece": 0.125, "by": {"bin": [1, 2.5]}})
     assert run_command(main, words) == 0
-    assert [json.loads(line)["_step"] for line in server.runs[name].history] == [json.loads(x)["_step"] for x in lines]
-    capsys.readouterr()
+    assert f"{record.run_id}: uploaded: " in capsys.readouterr().out
+    assert steps_of(server.runs[name]) == steps
+    (record,), (online,) = read_runs(resumed), read_project("team/cifar")
+    assert online.evaluations == record.evaluations == {"calibration": {"ece": 0.125, "by": {"bin": [1, 2.5]}}}
+    assert online.finished
     here = tables_of("--runs", str(resumed), capsys=capsys)
     assert tables_of("--wandb", "team/cifar", capsys=capsys) == here
 

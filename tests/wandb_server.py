@@ -98,6 +98,10 @@ class Server:
         return {"ServerSettingsType": {"fields": []}}
 
     def upsert_run(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        if "summaryMetrics" in variables and variables.get("id"):
+            run = self.runs[str(variables["id"]).removeprefix("id-")]
+            run.summary = variables["summaryMetrics"]
+            return {"upsertBucket": {"bucket": {"id": variables["id"]}}}
         entity, project, name = (variables.get(key) or "" for key in ("entity", "project", "name"))
         if entity not in self.entities:
             raise Refused(404, f"entity {entity} not found during upsertBucket")

@@ -1,9 +1,10 @@
-"""Under which ids W&B has the suite's runs."""
+"""Under which ids W&B has the suite's runs, and under which key of a run's summary what it was evaluated on."""
 
 import hashlib
 
 # W&B takes ids of up to so many characters.
 MAX_ID = 128
+EVALUATIONS = "evaluation"
 
 
 def run_id(experiment: str, run: str) -> str:

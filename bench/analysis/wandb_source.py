@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.analysis.metrics import row_columns, wandb_name
+from bench.analysis.wandb_ids import EVALUATIONS
 from bench.records import Row, RunRecord, names_a_run, printable
 from bench.util.errors import BadInput
 
@@ -21,6 +22,12 @@ class OnlineRecord(RunRecord):
 
     local: ClassVar[bool] = False
     history: Callable[[], Iterable[Mapping[str, Any]]] = tuple
+    evaluated: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def evaluations(self) -> Mapping[str, Any]:
+        """Return evaluator → what it measured, as the summary has it."""
+        return self.evaluated
 
     @cached_property
     def failure(self) -> Mapping[str, Any] | None:
@@ -56,8 +63,10 @@ def read_online(run: Any) -> RunRecord:
     if not names_a_run(spec):
         return OnlineRecord(path, {}, {"status": FOREIGN}, history=run.scan_history)
     finished = run.state == "finished" and summary.get("status") == "finished"
+    evaluated = summary.pop(EVALUATIONS, None)
     result = {**identity(spec, name), **summary, "spec": spec} if finished else None
-    return OnlineRecord(path, spec, result, history=run.scan_history)
+    known = evaluated if isinstance(evaluated, dict) else {}
+    return OnlineRecord(path, spec, result, history=run.scan_history, evaluated=known)
 
 
 def folder_name(text: Any) -> str:
