@@ -86,6 +86,14 @@ def other_sources(entry: Entry, row: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(source for source in entry.sources if source not in row_sources(row))
 
 
+def cell_sources(row: Sequence[Entry], left: Sequence[bool]) -> list[tuple[str, ...]]:
+    """Return the sources that stand at each cell of a row: at its first words those of the whole row as well."""
+    first = next((place for place, side in enumerate(left) if side), 0)
+    return [
+        (*(row_sources(row) if place == first else ()), *other_sources(entry, row)) for place, entry in enumerate(row)
+    ]
+
+
 def cited(part: Part) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield what of a part has sources, in words, with them: the part itself, rows of a table, single cells."""
     if isinstance(part, Line):

@@ -7,17 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.analysis.cells import Phrase
-from bench.report.deck.slides import (
-    Deck,
-    Grid,
-    Line,
-    Part,
-    Picture,
-    Slide,
-    numbered_sources,
-    other_sources,
-    row_sources,
-)
+from bench.report.deck.slides import Deck, Grid, Line, Part, Picture, Slide, cell_sources, numbered_sources
 from bench.report.page import FOLDER, TEMPLATES, digest
 from bench.report.text import translate
 from bench.tables.render_html import LANGUAGE_TAGS, environment
@@ -73,10 +63,8 @@ def part_data(part: Part, numbers: dict[str, int]) -> dict[str, Any]:
 
 
 def row_data(grid: Grid, row: Sequence[Any], numbers: dict[str, int]) -> list[dict[str, Any]]:
-    """Return a row of a table; the sources of the whole row stand at its first words."""
-    first = list(grid.left).index(True) if True in grid.left else 0
-    cells = []
-    for place, (entry, left) in enumerate(zip(row, grid.left, strict=True)):
-        sources = (*(row_sources(row) if place == first else ()), *other_sources(entry, row))
-        cells.append({"text": entry.words, "left": left, "cited": [numbers[source] for source in sources]})
-    return cells
+    """Return a row of a table as the template shows it."""
+    return [
+        {"text": entry.words, "left": left, "cited": [numbers[source] for source in sources]}
+        for entry, left, sources in zip(row, grid.left, cell_sources(row, grid.left), strict=True)
+    ]

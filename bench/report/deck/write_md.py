@@ -3,18 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from bench.report.deck.slides import (
-    Deck,
-    Entry,
-    Grid,
-    Line,
-    Part,
-    Picture,
-    Slide,
-    numbered_sources,
-    other_sources,
-    row_sources,
-)
+from bench.report.deck.slides import Deck, Grid, Line, Part, Picture, Slide, cell_sources, numbered_sources
 from bench.util.markdown import code, escape, markdown_table
 
 STYLES = {"plain": "- {}", "heading": "**{}**", "missing": "- ⚠ {}", "correction": "- ✗ {}", "small": "- *{}*"}
@@ -65,15 +54,11 @@ def part_text(part: Part, label: "partial[str]") -> str:
 def grid_text(grid: Grid, label: "partial[str]") -> str:
     """Return a table with its title and its footnotes."""
     right = [place for place, left in enumerate(grid.left) if not left]
-    rows = [[cell_text(entry, row, place, grid.left, label) for place, entry in enumerate(row)] for row in grid.rows]
+    rows = [
+        [f"{escape(e.words)}{label(sources)}" for e, sources in zip(row, cell_sources(row, grid.left), strict=True)]
+        for row in grid.rows
+    ]
     headings = [escape(heading) for heading in grid.headings]
     notes = "\n".join(f"- {escape(note)}" for note in grid.footnotes)
     title = f"**{escape(grid.title)}**{label(grid.sources)}"
     return "\n\n".join([title, markdown_table(headings, rows, right), *([notes] if notes else [])])
-
-
-def cell_text(entry: Entry, row: Sequence[Entry], place: int, left: Sequence[bool], label: "partial[str]") -> str:
-    """Return a cell; the sources of a whole row stand at its first words."""
-    first = next((index for index, side in enumerate(left) if side), 0)
-    sources = (*(row_sources(row) if place == first else ()), *other_sources(entry, row))
-    return f"{escape(entry.words)}{label(sources)}"
