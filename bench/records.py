@@ -25,7 +25,8 @@ data {name, split, classes, image (channels, height, width; older records have n
 training {epochs, steps, samples, flops (of all passes; null where unknown, and `uncounted_because`; older records: 3
 forward passes a sample)}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second; machine {device,
 device_name, cpu, cores (that it may use), host_cores, world_size, threads, precision (what the declared one became),
-compiled, packages, commit}.
+compiled, packages, commit}; of a run that went on by another engine or number of processes (`bench.train`'s
+--allow-change) also changes: [{step, before, after}], each of the latter {engine, world_size, batch_parts}.
 
 `failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
 
@@ -94,6 +95,11 @@ class RunRecord:
     def precision(self) -> str:
         """Return the precision that the run computed in; what its spec declares where no result tells it."""
         return str(((self.result or {}).get("machine") or {}).get("precision") or self.spec.get("precision"))
+
+    @property
+    def changes(self) -> Sequence[Mapping[str, Any]]:
+        """Return how the run was computed otherwise before, step by step; nothing for most runs."""
+        return (self.result or {}).get("changes") or ()
 
     @property
     def finished(self) -> bool:

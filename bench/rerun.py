@@ -82,6 +82,8 @@ def read_finished(path: Path) -> RunRecord:
     record = read_run(path)
     if not record.finished:
         raise BadInput(f"{path} has not finished: there is nothing to reproduce")
+    if record.changes:
+        raise BadInput(f"{path} went on by another engine or number of processes: one command does not repeat it")
     return record
 
 

@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says which run is trained."""
     parser.add_argument("-f", "--file", required=True, metavar="YAML", help="the run's declaration")
     parser.add_argument("--arm", help="which arm, for the declaration of an ablation")
+    allowed = "go on by another engine or number of processes than the run began with, which its record then says"
+    parser.add_argument("--allow-change", action="store_true", help=allowed)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to it, such as data.name=shapes100")
 
 
@@ -56,10 +58,10 @@ def train(arguments: Sequence[str]) -> int:
     print_plan(spec, path)
     dataset, decision = check_preconditions(spec, path, rank(), world_size())
     print_machine(spec, decision)
-    return run(spec, dataset, decision, RunWriter(path))
+    return run(spec, dataset, decision, RunWriter(path), allow_change=options.allow_change)
 
 
-def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) -> int:
+def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter, *, allow_change: bool) -> int:
     """Claim the run's directory on rank 0, and train."""
     environment = {**describe_environment(), "precision": decision.precision}
     # From the claim on a signal leaves a run that can go on, also one that comes while Composer is being imported.
@@ -70,7 +72,8 @@ def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter) 
             with guarded(writer, rank(), world_size()):
                 fit = find_engine(spec.engine)
                 clock = start_clock(process_started(), time.time())
-                result = fit(spec, dataset, writer, environment, clock, stop, decision=decision)
+                options = {"decision": decision, "allow_change": allow_change}
+                result = fit(spec, dataset, writer, environment, clock, stop, **options)
         finally:
             writer.release()
     if rank() == 0:

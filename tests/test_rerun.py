@@ -69,3 +69,12 @@ def test_what_is_no_finished_run_is_refused(spoil: str, tmp_path: Path, capsys: 
     (path / ("spec.yaml" if spoil == "empty" else "result.json")).unlink()
     assert run_command(rerun.main, [str(path)]) == BAD_INPUT
     assert str(path) in capsys.readouterr().err
+
+
+def test_a_run_of_several_engines_is_not_repeated_by_one_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = {"step": 3, "before": {}, "after": {}}
+    run = write_fake_run(tmp_path, "resnet_20", result={"changes": [change]})
+    assert run_command(rerun.main, [str(run), "--runs", str(tmp_path / "anew")]) == BAD_INPUT
+    assert "one command does not repeat it" in capsys.readouterr().err

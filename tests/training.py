@@ -22,14 +22,20 @@ LOSS_TOLERANCE = 1e-3 if torch.cuda.is_available() else 1e-6
 
 
 def train_here(
-    spec: RunSpec, dataset: Dataset, watchers: Sequence[Any] = (), *, decision: Decision | None = None
+    spec: RunSpec,
+    dataset: Dataset,
+    watchers: Sequence[Any] = (),
+    *,
+    decision: Decision | None = None,
+    allow_change: bool = False,
 ) -> Path:
     """Train a run, or go on with it, and return its directory; `watchers` are further callbacks of Composer."""
     writer, environment = RunWriter(run_directory(spec)), describe_environment()
     writer.claim(spec, environment)
     try:
         clock = start_clock(time.time(), time.time())
-        find_engine(spec.engine)(spec, dataset, writer, environment, clock, StopSignals(), watchers, decision=decision)
+        fit, options = find_engine(spec.engine), {"decision": decision, "allow_change": allow_change}
+        fit(spec, dataset, writer, environment, clock, StopSignals(), watchers, **options)
     finally:
         writer.release()
     return writer.path

@@ -4,7 +4,7 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 """
 
 import atexit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -199,6 +199,7 @@ def fit(
     watchers: Sequence[Callback] = (),
     decision: Decision | None = None,
     *,
+    allow_change: bool = False,
     show_progress: bool = True,
     parallelism: Parallelism = DATA_PARALLEL,
 ) -> dict[str, Any]:
@@ -206,7 +207,8 @@ def fit(
 
     Rank 0 writes rows, checkpoints, result and W&B summary, and shows the progress. `clock` runs in its start-up phase;
     a signal that `stop` has received, even before, ends the run after its next step; `watchers` are called after our
-    own callbacks (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. Raises
+    own callbacks (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. With
+    `allow_change` the checkpoint may be of another engine or number of processes, which the records then say. Raises
     RunStopped for a run that a signal or its numbers ended, and whatever training raises: the run is then unfinished.
     """
     decision = decision or choose_precision(spec, writer.path)
@@ -230,14 +232,15 @@ def fit(
     with stop:
         try:
             # A run that was killed between its end and its result has nothing left to train.
-            complete = resume(trainer, identity, writer, recorder, say)
+            resumed = resume(trainer, identity, writer, recorder, say, allow_change=allow_change)
+            saver.changes = resumed.changes
             repeat_rows(recorder.rows)
-            compiled = spec.compile and not complete and compile_run(trainer, spec, dataset, machine, say)
-            if not complete:
+            compiled = spec.compile and not resumed.complete and compile_run(trainer, spec, dataset, machine, say)
+            if not resumed.complete:
                 parallelism.attach(trainer, spec, machine)
                 train_to_end(trainer, recorder, saver)
             facts = {**describe_machine(machine, environment), "compiled": compiled}
-            result = summarise(spec, dataset, recorder, cost, facts, writer.path.name)
+            result = summarise(spec, dataset, recorder, cost, facts, writer.path.name, resumed.changes)
             finish_wandb(result)
             trainer.close()
             if first:
@@ -279,7 +282,13 @@ def train_to_end(trainer: Trainer, recorder: Recorder, saver: CheckpointCallback
 
 
 def summarise(
-    spec: RunSpec, dataset: Dataset, recorder: Recorder, cost: CostCallback, machine: dict[str, Any], run: str
+    spec: RunSpec,
+    dataset: Dataset,
+    recorder: Recorder,
+    cost: CostCallback,
+    machine: dict[str, Any],
+    run: str,
+    changes: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the result of a run that has been trained to its end; every rank must call it."""
     return make_result(
@@ -292,6 +301,7 @@ def summarise(
         seconds=slowest(cost.clock.read()),
         machine=machine,
         run=run,
+        changes=changes,
     )
 
 

@@ -1,6 +1,11 @@
-"""Whose checkpoint it is: what it says about its run, and whether another process may go on from it."""
+"""Whose checkpoint it is: what it says about its run, and whether another process may go on from it.
+
+With `--allow-change` a run goes on by another engine or number of processes than before. Its checkpoints from then on,
+and its result, hold such changes in their order: {step, before, after}, the latter two with `COMPUTED_BY`.
+"""
 
 from pathlib import Path
+from typing import Any
 
 from bench.engines.checkpoints import Content, Damaged, newest_valid
 from bench.engines.precision import Decision, decide, find_device
@@ -26,35 +31,60 @@ def check_owner(content: Content, mine: Content) -> None:
             raise Damaged(f"it belongs to another run ({key} {content.get(key)!r}, this run has {mine[key]!r})")
 
 
+# What of the checkpoint's identity `--allow-change` lets a run go on with another value of.
+COMPUTED_BY = ("engine", "world_size", "batch_parts")
+ALLOW = "or go on all the same with --allow-change, which the record then says"
 # What a checkpoint says of how it was saved → why a run that has another value, the second, must not go on from it.
 REFUSALS = {
     "world_size": (
         "by {0} processes, not {1}: batch statistics are computed per process, so the result would be neither run's. "
-        "Resume with -n {0}, or change seed or experiment"
+        f"Resume with -n {{0}}, change seed or experiment, {ALLOW}"
     ),
     "batch_parts": (
         "with {0} parts of a batch, not {1}: batch statistics are computed of each part. "
-        "Resume with the deepspeed.accumulation_steps that it was started with"
+        f"Resume with the deepspeed.accumulation_steps that it was started with, {ALLOW}"
     ),
     "engine": (
         "by engine {0} and cannot resume with {1}: each rounds in its own way, so the result would be neither's. "
-        "Resume with engine={0}, or change seed or experiment"
+        f"Resume with engine={{0}}, change seed or experiment, {ALLOW}"
     ),
     "precision": "in {0} and cannot resume in {1}: its result would be of neither precision",
 }
 
 
-def check_identity(content: Content, mine: Content, path: Path) -> None:
+def check_identity(content: Content, mine: Content, path: Path, *, allow_change: bool = False) -> None:
     """Raise Damaged for another run's checkpoint, BadInput for one that this process must not go on from."""
     check_owner(content, mine)
     if not isinstance(content.get("world_size"), int):
         raise Damaged("it does not say how many processes saved it")
-    # Checkpoints of before there were several engines are Composer's.
-    older = {"batch_parts": content["world_size"], "engine": "composer", "precision": mine["precision"]}
-    theirs = {**older, **content}
+    if not all(is_change(item) for item in content.get("changes", [])):
+        raise Damaged("what it says of changes in mid-run cannot be read")
+    theirs = with_older(content, mine)
     for key, words in REFUSALS.items():
-        if theirs[key] != mine[key]:
+        if theirs[key] != mine[key] and not (allow_change and key in COMPUTED_BY):
             raise BadInput(f"run {path} was saved {words.format(theirs[key], mine[key])}")
+
+
+def with_older(content: Content, mine: Content) -> Content:
+    """Return what a checkpoint says about its run; those of before there were several engines are Composer's."""
+    return {"batch_parts": content["world_size"], "engine": "composer", "precision": mine["precision"], **content}
+
+
+def is_change(item: Any) -> bool:
+    """Tell whether a part of a checkpoint is a change as `changes_after` makes it."""
+    sides = [item.get("before"), item.get("after")] if isinstance(item, dict) else [None]
+    kinds = {"engine": str, "world_size": int, "batch_parts": int}
+    known = all(
+        isinstance(side, dict) and all(isinstance(side.get(key), kind) for key, kind in kinds.items()) for side in sides
+    )
+    return known and isinstance(item.get("step"), int)
+
+
+def changes_after(content: Content, mine: Content, step: int) -> list[dict[str, Any]]:
+    """Return the changes of a run that goes on from a checkpoint of a step: those before it, and what changes now."""
+    before, after = ({key: found[key] for key in COMPUTED_BY} for found in (with_older(content, mine), mine))
+    changes = before != after and not content.get("finished")
+    return [*content.get("changes", []), *([{"step": step, "before": before, "after": after}] if changes else [])]
 
 
 def choose_precision(spec: RunSpec, run: Path) -> Decision:

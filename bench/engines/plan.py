@@ -1,18 +1,22 @@
 """What a run is about to do, printed as soon as it is known: importing torch and Composer takes seconds."""
 
+import sys
 from pathlib import Path
 
 from bench.budget import Sizes, data_sizes
 from bench.engines.precision import Decision, find_device
 from bench.engines.progress import RunLength, run_length
+from bench.engines.registry import without_effect
 from bench.environment import cpu_model, threads_a_process
 from bench.spec import RunSpec
 from bench.util.ranks import local_world_size, rank, world_size
 
 
 def print_plan(spec: RunSpec, path: Path) -> None:
-    """Print, on rank 0, what is known of a run before torch is imported."""
+    """Print, on rank 0, what is known of a run before torch is imported, and which of its keys have no effect."""
     if rank() == 0:
+        for warning in without_effect(spec):
+            print(warning, file=sys.stderr, flush=True)
         print(*plan_lines(spec, data_sizes(spec), path), sep="\n", flush=True)
 
 

@@ -21,6 +21,7 @@ def make_result(
     seconds: Mapping[str, float],
     machine: Mapping[str, Any],
     run: str,
+    changes: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return `result.json` (fields: see `bench.records`): the headline is the evaluation of the final weights."""
     last = rows[-1]
@@ -58,6 +59,7 @@ def make_result(
         "seconds": {**seconds, "total": sum(seconds.values())},
         "images_per_second": samples / seconds["train"] if seconds["train"] else None,
         "machine": dict(machine),
+        **({"changes": list(changes)} if changes else {}),
         "spec": spec.model_dump(mode="json"),
     }
 

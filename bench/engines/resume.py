@@ -1,7 +1,9 @@
 """Go on from the newest valid checkpoint: rank 0 chooses it, every rank loads the same file."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from composer import Trainer
 from composer.utils import dist
@@ -10,17 +12,27 @@ from bench.data.loader import TrainLoader
 from bench.engines import snapshot
 from bench.engines.callbacks.recorder import Recorder
 from bench.engines.checkpoints import Content, Found, newest_valid, quarantine, read_checkpoint, sweep
-from bench.engines.identity import check_identity
+from bench.engines.identity import changes_after, check_identity
 from bench.records import CHECKPOINTS, RunWriter
 from bench.util.errors import BadInput
 
 
-def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None]) -> Found:
+@dataclass(frozen=True)
+class Resumed:
+    """Where a run goes on: whether nothing is left to train, and how it was computed otherwise before."""
+
+    complete: bool = False
+    changes: tuple[dict[str, Any], ...] = ()
+
+
+def choose(
+    folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None], *, allow_change: bool
+) -> Found:
     """Return the newest checkpoint that this run can go on from, saying which were refused and setting those aside."""
 
     def check(content: Content) -> None:
         """Refuse another run's checkpoint and one that does not fit the network."""
-        check_identity(content, mine, folder.parent)
+        check_identity(content, mine, folder.parent, allow_change=allow_change)
         snapshot.check(trainer.state, content)
 
     sweep(folder)
@@ -31,12 +43,14 @@ def choose(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str]
     return found
 
 
-def agree(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None]) -> Content:
+def agree(
+    folder: Path, trainer: Trainer, mine: Content, report: Callable[[str], None], *, allow_change: bool
+) -> Content:
     """Return the content of the checkpoint that rank 0 chose, on every rank; empty when there is none."""
     found, choice = Found(), {"name": "", "refusal": ""}
     if dist.get_global_rank() == 0:
         try:
-            found = choose(folder, trainer, mine, report)
+            found = choose(folder, trainer, mine, report, allow_change=allow_change)
             choice["name"] = found.path.name if found.path else ""
         except (BadInput, OSError) as error:
             choice["refusal"] = str(error)
@@ -50,15 +64,22 @@ def agree(folder: Path, trainer: Trainer, mine: Content, report: Callable[[str],
 
 
 def resume(
-    trainer: Trainer, identity: Content, writer: RunWriter, recorder: Recorder, report: Callable[[str], None]
-) -> bool:
-    """Put a built trainer where the run of an identity was interrupted, and return whether nothing is left to train.
+    trainer: Trainer,
+    identity: Content,
+    writer: RunWriter,
+    recorder: Recorder,
+    report: Callable[[str], None],
+    *,
+    allow_change: bool = False,
+) -> Resumed:
+    """Put a built trainer where the run of an identity was interrupted, and return what that was.
 
     The epochs file is made to hold what the checkpoint knows; without a checkpoint the run starts from nothing. Raises
-    BadInput for a whole checkpoint that cannot be used.
+    BadInput for a whole checkpoint that cannot be used: one that another engine or number of processes has saved is
+    only with `allow_change`.
     """
     folder = writer.path / CHECKPOINTS
-    content = agree(folder, trainer, identity, report)
+    content, changes = agree(folder, trainer, identity, report, allow_change=allow_change), []
     if content:
         try:
             snapshot.give(trainer.state, content)
@@ -69,7 +90,8 @@ def resume(
         loader = trainer.state.train_dataloader
         assert isinstance(loader, TrainLoader)
         loader.first_batch = int(now.batch_in_epoch)
+        changes = changes_after(content, identity, int(now.batch))
         report(f"resuming after {int(now.epoch)} epochs and {int(now.batch)} batches ({folder})")
     if dist.get_global_rank() == 0:
         writer.restore_epochs(recorder.rows)
-    return bool(content.get("finished"))
+    return Resumed(bool(content.get("finished")), tuple(changes))

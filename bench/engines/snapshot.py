@@ -129,6 +129,19 @@ def give_optimizer(optimizer: Any, saved: dict[str, Any]) -> None:
         optimizer.global_step = saved["step"]
         return
     optimizer.load_state_dict(saved)
+    lay_out_like_parameters(optimizer)
+
+
+def lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give each state of a parameter's shape the parameter's memory format; the values stay.
+
+    Fused optimizers pair parameter and state as they lie in memory, and another engine may have saved another format.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            alike = isinstance(value, torch.Tensor) and value.shape == parameter.shape
+            if alike and value.stride() != parameter.stride():
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def freeze(model: nn.Module, names: list[str], optimizers: Iterable[Any]) -> None:

@@ -45,7 +45,7 @@ def ablation_rows(
     rows = [
         Row(
             {"arm": words("{}", label), "verdict": words("base"), **m.measure(base, shown)},
-            notes.precision_notes([base]),
+            (*notes.precision_notes([base]), *notes.change_notes([base])),
         )
         for label, base in bases
     ]
@@ -57,11 +57,10 @@ def ablation_rows(
 
 
 def arm_notes(run_group: RunGroup, base: RunGroup | None, ablated: Collection[str]) -> tuple[Phrase, ...]:
-    """Return the footnote on how an arm's recipe differs from its base's, beyond what is ablated."""
+    """Return the footnotes on how an arm's recipe differs from its base's, beyond what is ablated, and how it ran."""
     different = () if base is None else notes.recipe_notes(run_group, base.recipe_fields, ignore=tuple(ablated))
-    if not different:
-        return notes.precision_notes([run_group])
-    return (Phrase("its recipe differs from the base's: {}", different),)
+    words = Phrase("its recipe differs from the base's: {}", different)
+    return (*((words,) if different else notes.precision_notes([run_group])), *notes.change_notes([run_group]))
 
 
 def ablation_table(ablation: Ablation, blocks: Sequence[Block], options: m.Options) -> Table:

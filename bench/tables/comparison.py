@@ -124,6 +124,7 @@ def ranked_table(
                 {"rank": rank_cell(place, run_group.runs, left_open), **m.measure(run_group, shown)},
                 (
                     *notes.recipe_notes(run_group, common, ignore),
+                    *notes.change_notes([run_group]),
                     *networks.get(run_group.runs, ()),
                     *(health_notes(run_group) if "health" in keys else ()),
                 ),

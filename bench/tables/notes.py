@@ -1,6 +1,7 @@
 """Footnotes: how a row's recipe differs from the others', and which rows are one network."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bench.analysis.cells import Phrase
 from bench.analysis.recipe import DEFAULT, RANKED_TOGETHER, RECIPE_FIELDS
@@ -51,6 +52,28 @@ def precision_notes(run_groups: Sequence[RunGroup], among: Sequence[RunGroup] = 
         return ()
     texts = dict.fromkeys(run_group.recipe_fields[PRECISION] for run_group in run_groups)
     return (Phrase("{}: {}", (Phrase(PRECISION), "; ".join(texts))),)
+
+
+def change_notes(run_groups: Iterable[RunGroup]) -> tuple[Phrase, ...]:
+    """Return the footnote on runs that went on by another engine or number of processes, if there are any."""
+    parts = [
+        Phrase(
+            "seed {} computed by {} until step {}, then by {}",
+            (str(record.seed), computed_by(change["before"]), str(change["step"]), computed_by(change["after"])),
+        )
+        for run_group in run_groups
+        for record in run_group.records
+        for change in record.changes
+    ]
+    return (joined(parts),) if parts else ()
+
+
+def computed_by(side: Mapping[str, Any]) -> Phrase:
+    """Return what computed a run: its engine and processes, and the parts of a batch where those are more."""
+    engine, processes, parts = (str(side[key]) for key in ("engine", "world_size", "batch_parts"))
+    if parts == processes:
+        return Phrase("{} (processes: {})", (engine, processes))
+    return Phrase("{} (processes: {}, parts of a batch: {})", (engine, processes, parts))
 
 
 def network_notes(run_groups: Sequence[RunGroup]) -> dict[tuple[str, ...], tuple[Phrase, ...]]:

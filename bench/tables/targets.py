@@ -82,7 +82,7 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
         rows = [
             Row(
                 {**m.measure(c, (*NAMED, *SCORED)), **{key: cells[c.runs][key] for key in keys}},
-                notes.recipe_notes(c, common, SHOWN),
+                (*notes.recipe_notes(c, common, SHOWN), *notes.change_notes([c])),
             )
             for c in ordered
         ]

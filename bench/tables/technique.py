@@ -62,7 +62,11 @@ def technique_rows(groups: dict[str, list[RunGroup]]) -> list[Row]:
     return [
         Row(
             {"rank": rank_cell(place, cells["networks"].runs), **cells},
-            (Phrase("{}", (member_names(members),)), *notes.precision_notes(members, everyone)),
+            (
+                Phrase("{}", (member_names(members),)),
+                *notes.precision_notes(members, everyone),
+                *notes.change_notes(members),
+            ),
         )
         for place, (members, cells) in zip(places, rows, strict=True)
     ]

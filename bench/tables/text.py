@@ -140,6 +140,9 @@ LINES = {
     "standard deviation over the seeds of this network: {} points": "该网络各种子间的标准差：{} 百分点",
     "equal seed by seed: the same runs under two names show no noise": "逐种子相同：两个名称下是同样的运行，不反映噪声",
     "the same network and recipe under the names {}": "同一网络与训练方案的不同名称：{}",
+    "{} (processes: {})": "{} (进程数：{})",
+    "{} (processes: {}, parts of a batch: {})": "{} (进程数：{}，每批分为 {} 份)",
+    "seed {} computed by {} until step {}, then by {}": "种子 {0}：第 {2} 步之前由 {1} 计算，之后由 {3} 计算",
     "Recipe unless noted: {}": "除注明外的训练方案：{}",
     "Train seconds until an evaluation first showed the target top-1, and training PFLOP of the whole run.": (
         "首次评估达到目标 Top-1 准确率所用的训练秒数，以及整次训练的 PFLOP。"

@@ -9,7 +9,8 @@ from bench import train
 from bench.config import load_spec
 from bench.engines.checkpoints import Damaged
 from bench.engines.deepspeed_check import REFUSED, check_deepspeed, check_unused, refusals
-from bench.engines.identity import check_identity, identify
+from bench.engines.identity import changes_after, check_identity, identify
+from bench.engines.registry import without_effect
 from bench.spec import RunSpec, recipe_hash
 from bench.util.cli import BAD_INPUT, run_command
 from bench.util.errors import BadInput
@@ -124,3 +125,35 @@ def test_a_run_goes_on_with_its_engine_alone() -> None:
             check_identity(saved, mine, Path("run"))
     with pytest.raises(Damaged):
         check_identity({**two, "seed": 1}, two, Path("run"))
+
+
+def test_a_change_is_allowed_where_it_is_asked_for_and_then_recorded() -> None:
+    """The changes before are kept; going on as before is no change, and neither is what had ended already."""
+    composer = identify(load_spec(SMALL, DEEPSPEED[1:]), 1, "fp32")
+    saved = identify(spec_of("deepspeed.zero_stage=3"), 2, "fp32")
+    check_identity(saved, composer, Path("run"), allow_change=True)
+    (change,) = changes_after(saved, composer, 5)
+    assert change == {
+        "step": 5,
+        "before": {"engine": "deepspeed", "world_size": 2, "batch_parts": 2},
+        "after": {"engine": "composer", "world_size": 1, "batch_parts": 1},
+    }
+    assert changes_after({**composer, "changes": [change]}, composer, 7) == [change]
+    assert [one["step"] for one in changes_after({**composer, "changes": [change]}, saved, 7)] == [5, 7]
+    assert changes_after({**saved, "finished": True}, composer, 9) == []
+
+
+def test_another_precision_recipe_or_a_forged_change_is_never_allowed() -> None:
+    mine = identify(spec_of(), 2, "fp32")
+    with pytest.raises(BadInput, match="cannot resume in fp32"):
+        check_identity({**mine, "precision": "amp_bf16"}, mine, Path("run"), allow_change=True)
+    for forged in ({"recipe": "76543210"}, {"changes": [{"step": 1, "before": {}, "after": {}}]}, {"changes": [3]}):
+        with pytest.raises(Damaged):
+            check_identity({**mine, **forged}, mine, Path("run"), allow_change=True)
+
+
+def test_a_section_that_the_engine_does_not_read_is_warned_of() -> None:
+    (warning,) = without_effect(load_spec(SMALL, [*DEEPSPEED[1:], "deepspeed.zero_stage=2"]))
+    assert "key 'deepspeed' has no effect with engine=composer" in warning
+    assert without_effect(load_spec(SMALL, [*DEEPSPEED[1:], "deepspeed.zero_stage=0"])) == []
+    assert without_effect(spec_of("deepspeed.zero_stage=2")) == []

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset
-from bench.engines.precision import Decision
 from bench.records import RunRecord, read_runs
 from tests.conftest import REPOSITORY
 from tests.training import train_here
@@ -20,10 +20,10 @@ SMALL = ["batch_size=24", "eval_batch_size=100", "max_duration=2ep", "wandb.enab
 At = dict[int, Callable[[], None]]
 
 
-def start(dataset: Dataset, runs: Path, *overrides: str, decision: Decision | None = None) -> Path:
-    """Train the quickstart, or go on with it, and return its directory; the precision is decided unless it is given."""
+def start(dataset: Dataset, runs: Path, *overrides: str, watchers: Sequence[Any] = (), **options: Any) -> Path:
+    """Train the quickstart, or go on with it, as `train_here` does, and return its directory."""
     spec = load_spec(YAMLS.parent / "tests" / "small.yaml", [*SMALL, f"runs={runs}", *overrides])
-    return train_here(spec, dataset, decision=decision)
+    return train_here(spec, dataset, watchers, **options)
 
 
 def signalled(number: int = signal.SIGTERM) -> Callable[[], None]:

@@ -191,6 +191,23 @@ def test_weights_of_another_shape_are_refused() -> None:
         snapshot.check(Training(), whole | {"model": weights, "optimizers": 1, "frozen": {}})
 
 
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_state_of_another_memory_format_is_paired_with_its_parameter(fused: bool) -> None:
+    """A fused optimizer pairs them as they lie in memory; ZeRO saves rows of elements, and runs train channels-last."""
+    updated = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        filters = torch.nn.Parameter(torch.randn(4, 3, 3, 3).to(memory_format=torch.channels_last))
+        momentum = torch.randn(4, 3, 3, 3).to(memory_format=memory_format)
+        optimizer = torch.optim.SGD([filters], lr=0.1, momentum=0.9, fused=fused)
+        groups = optimizer.state_dict()["param_groups"]
+        snapshot.give_optimizer(optimizer, {"state": {0: {"momentum_buffer": momentum}}, "param_groups": groups})
+        filters.grad = torch.zeros_like(filters)
+        optimizer.step()
+        updated.append(filters.detach())
+    assert torch.equal(*updated)
+
+
 def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -> None:
     saved = dict(IDENTITY)
     check_identity(saved, dict(saved), tmp_path)

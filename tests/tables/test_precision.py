@@ -1,4 +1,4 @@
-"""Rows and seeds that were computed in different precisions: footnoted wherever they differ, never paired."""
+"""Seeds that were computed in different precisions, or by several engines: footnoted, and never paired."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,3 +116,30 @@ def test_the_footnote_is_printed_in_both_languages(tmp_path: Path) -> None:
     table = build(tmp_path, "comparison")
     assert "precision: amp_bf16 (seed 0), fp32 (seed 1)" in render_markdown(make_page(table))
     assert "精度：amp_bf16 (seed 0), fp32 (seed 1)" in render_markdown(make_page(table, "zh"))
+
+
+CHANGE = {
+    "step": 40,
+    "before": {"engine": "deepspeed", "world_size": 2, "batch_parts": 4},
+    "after": {"engine": "composer", "world_size": 1, "batch_parts": 1},
+}
+
+
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        *((table, "resnet_20") for table in ("comparison", "efficiency", "training_cost", "time_to_accuracy")),
+        ("eca_kernel", "resnet_20"),
+        ("eca_kernel", "ecanet20_fixed_k5"),
+        ("by_technique", "basic resnet"),
+    ],
+)
+def test_a_run_that_another_engine_went_on_with_is_footnoted(table: str, name: str, tmp_path: Path) -> None:
+    model = "resnet_20" if table == "by_technique" else name
+    for other in {"resnet_20", "ecanet20_fixed_k5"}:
+        for seed in (0, 1):
+            changed = other == model and seed == 1
+            write_fake_run(tmp_path, other, seed, result={"changes": [CHANGE]} if changed else {})
+    before, after = "deepspeed (processes: 2, parts of a batch: 4)", "composer (processes: 1)"
+    words = f"seed 1 computed by {before} until step 40, then by {after}"
+    assert notes_of(tmp_path, table, name).endswith(words)

@@ -1,7 +1,7 @@
 """Save a training at intervals and when a signal asks it to stop; all ranks decide together, rank 0 writes."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def ended(state: State) -> bool:
 class CheckpointCallback(Callback):
     """Save at the interval and when `stop` has received a signal, which then ends the run; put it after the recorder.
 
-    `identity` is what a checkpoint says about the run that wrote it.
+    `identity` is what a checkpoint says about the run that wrote it, `changes` how it was computed otherwise before.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class CheckpointCallback(Callback):
     ) -> None:
         self.folder, self.keep, self.interval = folder, section.keep, section.interval
         self.identity, self.clock, self.stop, self._now = identity, clock, stop, now
+        self.changes: Sequence[Mapping[str, Any]] = ()
         self._saved_at = now()
 
     @property
@@ -95,7 +96,7 @@ class CheckpointCallback(Callback):
         if broken:
             raise self._diverged(state)
         when = state.timestamp
-        content = {**self.identity, "finished": finished, **take(state)}
+        content = {**self.identity, "changes": list(self.changes), "finished": finished, **take(state)}
         path = self.folder / file_name(int(when.epoch), int(when.batch))
         refusal = self._write(path, content) if dist.get_global_rank() == 0 else ""
         (failed,) = self._agree(state, bool(refusal))
