@@ -1,4 +1,4 @@
-"""Measure speed: `python -m bench.speed augment | step | scaling | depthwise`; `bench.speed report` reports it."""
+"""Measure speed: `python -m bench.speed augment | step | scaling | engines | depthwise`; `bench.speed report`."""
 
 import sys
 
@@ -12,6 +12,7 @@ COMMANDS: dict[str, Command] = {
     ),
     "step": Command("bench.speed.step", "a training step against its ceiling"),
     "scaling": Command("bench.speed.scaling", "processes × threads at the same global batch"),
+    "engines": Command("bench.speed.engines", "DDP against ZeRO 0 to 3: speed, and memory a process"),
     "depthwise": Command(
         "bench.speed.depthwise", "depthwise convolutions by precision", "bench.speed.command:depthwise_parser"
     ),

@@ -16,6 +16,7 @@ from typing import Any
 from bench.environment import provenance, say_commit
 from bench.speed.augment_table import augment_table
 from bench.speed.depthwise_table import depthwise_table
+from bench.speed.engines_table import engines_table
 from bench.speed.kinds import KEPT, folder_name, kind_of
 from bench.speed.scaling_table import scaling_table
 from bench.speed.step_table import step_table
@@ -29,6 +30,7 @@ TABLES: dict[str, Callable[[Numbers], str]] = {
     "step": step_table,
     "depthwise": depthwise_table,
     "scaling": scaling_table,
+    "engines": engines_table,
     "augment": lambda numbers: f"```text\n{augment_table(numbers)}\n```",
 }
 NOTES = "notes.md"
