@@ -2,7 +2,8 @@
 
 Finished runs are skipped, so the same command resumes an interrupted sweep (Ctrl-C and SIGTERM stop the runs with a
 checkpoint). `key=value` changes the suite's own keys (seeds=[0,1]) or those of every run (batch_size=64).
-`python -m bench.sweep status` shows the state of the runs.
+`python -m bench.sweep status` shows the state of the runs, `--dry-run` the plan and what it costs here, with `--on` on
+other machines.
 Exit codes: 0 all runs finished, 1 some failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
@@ -18,12 +19,14 @@ from bench.engines.preconditions import check_logging, check_writable
 from bench.sweep.backends.interface import Backend
 from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.registry import BACKENDS, DEFAULT
+from bench.sweep.elsewhere import elsewhere_lines
 from bench.sweep.progress import LiveView, TimeLeft, make_view
 from bench.sweep.report import failure_lines, invalid_lines, plan_lines, repeated_line, say
 from bench.sweep.runner import Progress, Runner, stop_code
 from bench.sweep.states import is_finished, read_state
 from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite, plan_suite
 from bench.sweep.timing.calibrate import all_runs, calibration_runs, record_noise_floor
+from bench.sweep.timing.devices import DEVICES, Fleet, read_fleets
 from bench.sweep.timing.estimate import Estimate
 from bench.util.cli import FAILED, OK, make_parser
 from bench.util.errors import BadInput, check_known
@@ -45,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
     parser.add_argument("--dry-run", action="store_true", help="show the runs and their estimated cost; train nothing")
+    on = f"with --dry-run: what the suite takes on other machines, such as 8xV100 ({', '.join(DEVICES)})"
+    parser.add_argument("--on", metavar="DEVICES", help=on)
     parser.add_argument("--retry-failed", action="store_true", help="train failed runs again")
     where = f"where to train: {', '.join(BACKENDS)} (default: {DEFAULT})"
     parser.add_argument("--backend", default=DEFAULT, metavar="NAME", help=where)
@@ -184,9 +189,24 @@ def closing_line(progresses: Sequence[Progress], invalid: int, stopped: int) -> 
     return f"{line}{f', {interrupted} not finished' if stopped else ''}.{again}{retry}"
 
 
+def elsewhere(arguments: argparse.Namespace) -> list[Fleet]:
+    """Return the machines of `--on`; raise BadInput beside what it does not go with."""
+    if arguments.on is None:
+        return []
+    if not arguments.dry_run:
+        raise BadInput("--on plans for other machines and trains nothing: use it with --dry-run")
+    if arguments.workers is not None or arguments.measure:
+        raise BadInput("--workers and --measure are about this machine, --on about others: leave one of them out")
+    return read_fleets(arguments.on)
+
+
 def main(words: Sequence[str]) -> int:
     """Train a suite, or show its plan."""
     arguments = build_parser().parse_args(words)
+    fleets = elsewhere(arguments)
     plan = plan_suite(arguments.file, arguments.overrides)
+    if fleets:
+        say(list(elsewhere_lines(usable(plan), fleets)))
+        return OK
     backend = make_backend(arguments.backend, plan.suite)
     return dry_run(plan, arguments, backend) if arguments.dry_run else execute(plan, arguments, backend)
