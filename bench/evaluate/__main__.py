@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bench.analysis.metrics import METRICS
 from bench.evaluate.registry import EVALUATORS
 from bench.util.cli import OK, make_parser, run_command
-from bench.util.errors import check_known
+from bench.util.errors import BadInput, check_known
+from bench.util.extras import EVALUATE, require
 
 if TYPE_CHECKING:
     from bench.evaluate.trained import Trained
@@ -31,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="the directories of runs")
     parser.add_argument("--what", nargs="+", default=[], metavar="NAME", help="evaluations beside the accuracy")
     parser.add_argument("--all", action="store_true", help="all images, where an evaluation takes some by default")
+    parser.add_argument("--images", type=int, nargs="+", metavar="ROW", help="the images that --what attention shows")
     parser.add_argument("--again", action="store_true", help="measure again what was kept")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights of another moment of the same run")
     parser.add_argument("--split", choices=("test", "train"), help="which images (default: what the run evaluates)")
@@ -44,6 +46,11 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     options.what = list(dict.fromkeys(options.what))
     for name in options.what:
         check_known("evaluation", name, EVALUATORS)
+        for module in EVALUATORS[name].needs:
+            require(module, EVALUATE, f"--what {name}")
+    if options.images and not any(EVALUATORS[name].draws for name in options.what):
+        drawn = ", ".join(name for name, evaluator in EVALUATORS.items() if evaluator.draws)
+        raise BadInput(f"--images names what is drawn, and nothing of --what is; allowed with it: {drawn}")
     return options
 
 
@@ -72,7 +79,7 @@ def evaluate(run: Path, options: argparse.Namespace) -> "Trained":
     from bench.evaluate.trained import load_trained
 
     trained = load_trained(run, options.checkpoint, options.split, options.data_root)
-    results = Results(trained, again=options.again, all_images=options.all)
+    results = Results(trained, again=options.again, all_images=options.all, named=options.images)
     print("\n".join(headline(trained, results.accuracy)), flush=True)
     for name in options.what:
         if not EVALUATORS[name].together:

@@ -4,7 +4,8 @@ The attacker knows the network and adds at most ε to each value of the image (L
 FGSM takes one step of ε along the sign of the gradient of the loss (Goodfellow et al., ICLR 2015). PGD starts at a
 random place within the bound and takes 20 steps of ε/8, each followed by the projection into it (Madry et al., ICLR
 2018); the last step's image counts. Gradients are computed in float32, the images are then classified as in the run's
-evaluation.
+evaluation. What deceives the network within a budget is within every larger one too: an image on which the network errs
+as it is, or under the same attack within a smaller budget, counts as wrong and is not attacked again.
 By default 1,000 images, chosen by a key; the random places are keyed by the image's row, so that everybody's networks
 are attacked from the same places, whatever the batch. PGD of 20 steps from one place is an upper bound of the accuracy.
 """
@@ -21,6 +22,7 @@ from bench.engines.precision import FP32, autocast
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.subset import SEED, source_rows
 from bench.evaluate.trained import BATCH, Predictions, Trained
+from bench.util.progress import Progress
 from bench.util.text_table import text_table
 
 BUDGETS = (1, 2, 4, 8)  # of 255
@@ -30,25 +32,45 @@ Loss = Callable[[Tensor], Tensor]
 
 def measure(trained: Trained, predictions: Predictions) -> dict[str, Any]:
     """Return top-1 in percent under each attack and budget, and that of the same images as they are."""
-    clean = (predictions.logits.argmax(dim=1) == predictions.labels).double().mean()
-    attacks = {
-        name: {str(budget): top1(trained, predictions.labels, attack, budget / 255) for budget in BUDGETS}
-        for name, attack in ATTACKS.items()
-    }
+    right = predictions.logits.argmax(dim=1) == predictions.labels
+    with Progress("adversarial", len(ATTACKS) * len(BUDGETS)) as progress:
+        attacks = {
+            name: survive(trained, predictions.labels, right, attack, progress) for name, attack in ATTACKS.items()
+        }
     named = {f"{name}_{budget}_top1": value for name, row in attacks.items() for budget, value in row.items()}
-    return {"clean_top1": 100 * float(clean), **named, "attacks": attacks}
+    return {"clean_top1": percent(right), **named, "attacks": attacks}
 
 
-def top1(trained: Trained, labels: Tensor, attack: "Attack", budget: float) -> float:
-    """Return the accuracy in percent on the split's images, attacked within a budget (of 1)."""
-    split, right = trained.dataset.evaluation, 0
-    for first in range(0, len(split), BATCH):
-        part = slice(first, first + BATCH)
-        images = torch.from_numpy(split.images[part].copy()).permute(0, 3, 1, 2).to(trained.device) / 255
+def survive(trained: Trained, labels: Tensor, right: Tensor, attack: "Attack", progress: Progress) -> dict[str, float]:
+    """Return the accuracy in percent within each budget, of the images that the network gets right as they are.
+
+    `right` (N, bool) says which of the split's images those are; each budget is tried on those that are left.
+    """
+    found, left = {}, right.clone()
+    for budget in BUDGETS:
+        rows = left.nonzero().squeeze(1)
+        left[rows] = classified(trained, labels, rows, attack, budget / 255)
+        found[str(budget)] = percent(left)
+        progress.advance()
+    return found
+
+
+def classified(trained: Trained, labels: Tensor, rows: Tensor, attack: "Attack", budget: float) -> Tensor:
+    """Return for which of some rows of the split the network is right, attacked within a budget (of 1)."""
+    split, right = trained.dataset.evaluation, torch.empty(len(rows), dtype=torch.bool)
+    sources = source_rows(split)
+    for first in range(0, len(rows), BATCH):
+        part = rows[first : first + BATCH]
+        images = torch.from_numpy(split.images[part.numpy()]).permute(0, 3, 1, 2).to(trained.device) / 255
         true = labels[part].to(trained.device)
-        attacked = attack(images, loss_of(trained, true), budget, source_rows(split)[part])
-        right += int((trained.classify(standardise(trained, attacked)).argmax(dim=1) == true).sum())
-    return 100 * right / len(split)
+        attacked = attack(images, loss_of(trained, true), budget, sources[part])
+        right[first : first + BATCH] = trained.classify(standardise(trained, attacked)).argmax(dim=1) == true
+    return right
+
+
+def percent(right: Tensor) -> float:
+    """Return the share that is right in percent."""
+    return 100 * float(right.double().mean())
 
 
 def standardise(trained: Trained, images: Tensor) -> Tensor:

@@ -16,12 +16,19 @@ from bench.evaluate.corrupt.kinds import KINDS, SEVERITIES, corrupt
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.subset import source_rows
 from bench.evaluate.trained import BATCH, Predictions, Trained
+from bench.util.progress import Progress
 from bench.util.text_table import text_table
 
 
 def measure(trained: Trained, predictions: Predictions) -> dict[str, Any]:
     """Return top-1 in percent of each kind at each severity, their means, and that of the same images as they are."""
-    kinds = {kind: [top1(trained, predictions.labels, kind, severity) for severity in SEVERITIES] for kind in KINDS}
+    kinds: dict[str, list[float]] = {}
+    with Progress("corruptions", len(KINDS) * len(SEVERITIES)) as progress:
+        for kind in KINDS:
+            kinds[kind] = []
+            for severity in SEVERITIES:
+                kinds[kind].append(top1(trained, predictions.labels, kind, severity))
+                progress.advance()
     clean = (predictions.logits.argmax(dim=1) == predictions.labels).double().mean()
     return {
         "clean_top1": 100 * float(clean),

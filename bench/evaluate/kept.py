@@ -8,6 +8,7 @@ from bench.environment import cpu_model
 from bench.evaluate.registry import Evaluator, Measured
 from bench.evaluate.trained import Trained
 from bench.records import EVALUATION, read_json, write_evaluation
+from bench.util.files import write_atomically, writing
 
 # What two evaluations have in common if they evaluate the same; a timed one must have the processor in common too.
 SAME = ("version", "data", "split", "precision", "device")
@@ -52,3 +53,12 @@ def keep(trained: Trained, name: str, evaluator: Evaluator, measured: Mapping[st
     """Write what was measured beside the run, with what was evaluated, and return the path of the file."""
     about = describe(trained, name, evaluator)
     return write_evaluation(trained.record.path, file_name(trained, name), {**about, **measured})
+
+
+def keep_drawing(trained: Trained, name: str, content: bytes) -> Path:
+    """Write a drawing beside the run, and return the path of the PNG file."""
+    path = trained.record.path / EVALUATION / f"{file_name(trained, name)}.png"
+    with writing(f"{path}:"):
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, content)
+    return path

@@ -26,8 +26,9 @@ class Evaluator:
 
     `images` is how many images it measures unless all are asked for, chosen by a key that is the same for everybody;
     None: always all. `table` names the table of its quantities. `together`: all runs of a command are measured in one
-    go. `timed`: what it measures is a property of the machine too. Raise `version` when it measures something else
-    than before, so that what was kept is measured again.
+    go. `timed`: what it measures is a property of the machine too. `draws`: its module has `draw(trained, measured)`,
+    which returns a PNG that is kept too; the user may name its images. `needs`: packages that an extra brings. Raise
+    `version` when it measures something else than before, so that what was kept is measured again.
     """
 
     summary: str
@@ -38,6 +39,8 @@ class Evaluator:
     images: int | None = None
     together: bool = False
     timed: bool = False
+    draws: bool = False
+    needs: tuple[str, ...] = ()
     version: int = 1
 
     @property
@@ -50,6 +53,12 @@ class Evaluator:
     def measure_together(self) -> "Callable[[Sequence[Trained]], Sequence[Measured]]":
         """Return the function from several networks to plain data of each."""
         function: Callable[[Sequence[Trained]], Sequence[Measured]] = import_module(self.module).measure_together
+        return function
+
+    @property
+    def draw(self) -> "Callable[[Trained, Measured], bytes]":
+        """Return the function from a network and what was measured of it to a PNG file."""
+        function: Callable[[Trained, Measured], bytes] = import_module(self.module).draw
         return function
 
     @property
@@ -124,6 +133,7 @@ EVALUATORS: dict[str, Evaluator] = {
         },
         table="robustness",
         images=1_000,
+        version=2,
     ),
     "ood": Evaluator(
         "how well certainty tells the images of shapes100 from the network's own",
@@ -134,6 +144,13 @@ EVALUATORS: dict[str, Evaluator] = {
             "ood_energy": percent("OOD AUROC, energy", "分布外 AUROC，能量"),
         },
         table="robustness",
+    ),
+    "attention": Evaluator(
+        "a sheet of Grad-CAM maps of the most certain mistakes, or of --images",
+        "bench.evaluate.attention",
+        "Selvaraju et al., ICCV 2017",
+        draws=True,
+        needs=("pytorch_grad_cam",),
     ),
     "superclass": Evaluator(
         "accuracy of the 20 superclasses of CIFAR-100",

@@ -1,16 +1,26 @@
-"""Attacks: against the closed form of a linear network, and their sanity on a trained one."""
+"""Attacks: against the closed form of a linear network and another toolbox, and their sanity on a trained one."""
 
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
+from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
+from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from bench.evaluate import adversarial, trained
-from bench.evaluate.adversarial import ATTACKS, BUDGETS, measure, show
+from bench.evaluate.adversarial import (
+    ATTACKS,
+    BUDGETS,
+    STEP_SHARE,
+    STEPS,
+    Loss,
+    classified,
+    measure,
+    show,
+)
 from bench.evaluate.trained import load_trained, predict
 from tests.evaluate.conftest import Train
 
@@ -65,6 +75,34 @@ def test_pgd_raises_a_curved_loss_more_than_fgsm() -> None:
     assert found["pgd"] > found["fgsm"] > float(loss(images))
 
 
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_the_attacks_are_those_of_the_adversarial_robustness_toolbox(
+    budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the images themselves: the toolbox draws its random places as it likes."""
+    monkeypatch.setattr(
+        adversarial, "keyed_uniform", lambda seed, epoch, rows, draws: torch.full((len(draws), 60), 0.5)
+    )
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU())
+    network = nn.Sequential(body, nn.Flatten(), nn.Linear(8 * 5 * 5, 10)).eval()
+    images, labels, bound = torch.rand(60, 3, 16, 16), torch.randint(0, 10, (60,)), budget / 255
+    theirs = PyTorchClassifier(network, nn.CrossEntropyLoss(), (3, 16, 16), 10, clip_values=(0, 1), device_type="cpu")
+    attacks = {
+        "fgsm": FastGradientMethod(theirs, eps=bound),
+        "pgd": ProjectedGradientDescent(
+            theirs, eps=bound, eps_step=STEP_SHARE * bound, max_iter=STEPS, num_random_init=0, verbose=False
+        ),
+    }
+    assert attacks.keys() == ATTACKS.keys()
+    for name, attack in attacks.items():
+        expected = torch.from_numpy(attack.generate(images.numpy(), labels.numpy()))
+        attacked = ATTACKS[name](images, lambda x: F.cross_entropy(network(x), labels, reduction="sum"), bound, ROWS)
+        # A value whose gradient is nearly 0 may take another sign by the last bit of a product.
+        assert ((attacked - expected).abs() < 1e-6).double().mean() > 0.999, name
+        assert (attacked - images).abs().max() > 0.99 * bound
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_trained_network_is_right_less_often_the_larger_the_budget(
     train: Train, monkeypatch: pytest.MonkeyPatch
@@ -80,25 +118,31 @@ def test_a_trained_network_is_right_less_often_the_larger_the_budget(
         assert all(after <= before for before, after in pairwise(within))
         assert within[-1] < within[0]
     assert measured["attacks"]["pgd"]["64"] == 0
+    # Each budget by itself, on all images, whatever smaller ones found.
+    labels, rows = predict(found).labels, torch.arange(len(found.dataset.evaluation))
+    for name, attack in ATTACKS.items():
+        alone = [float(classified(found, labels, rows, attack, budget / 255).double().mean()) for budget in (0, 2, 8)]
+        assert alone[0] > alone[1] > alone[2]
+        assert measured["attacks"][name]["8"] <= 100 * alone[2]
     shown = show(measured)
     assert shown[1].startswith("fgsm")
     assert f"PGD 8/255 {measured['pgd_8_top1']:.2f} %" in shown[-1]
+    # Nothing is left to attack within a larger one.
+    monkeypatch.setattr(adversarial, "BUDGETS", (64, 128))
+    assert measure(found, predict(found))["attacks"]["pgd"] == {"64": 0, "128": 0}
 
 
 def test_the_batch_does_not_matter(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adversarial, "BUDGETS", (8,))
     found = load_trained(finished)
     seen: list[Tensor] = []
-    keep = SimpleNamespace(fgsm=ATTACKS["fgsm"], pgd=ATTACKS["pgd"])
 
-    def remember(images: Tensor, *rest: object) -> Tensor:
-        seen.append(keep.pgd(images, *rest))
+    def remember(images: Tensor, loss: Loss, budget: float, rows: Tensor) -> Tensor:
+        seen.append(ATTACKS["pgd"](images, loss, budget, rows))
         return seen[-1]
 
-    monkeypatch.setitem(ATTACKS, "pgd", remember)
     for batch in (trained.BATCH, 16):
         monkeypatch.setattr(adversarial, "BATCH", batch)
-        measure(found, predict(found))
+        classified(found, predict(found).labels, ROWS[:40], remember, 8 / 255)
     assert [len(part) for part in seen] == [40, 16, 16, 8]
     # A value whose gradient is nearly 0 may take another sign by the last bit of a batch's products.
     same = (seen[0] - torch.cat(seen[1:])).abs() < 1e-6

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.benchmark import Timer
 
 from bench.environment import usable_cores
 from bench.evaluate import __main__ as command
@@ -36,6 +37,28 @@ def test_median_and_percentile_are_in_milliseconds() -> None:
     assert summarise(1, [number / 1000 for number in range(101)]) == pytest.approx(
         {"latency_1": 50, "latency_1_p95": 95}
     )
+
+
+@pytest.mark.parametrize("batch", [1, 128])
+def test_torchs_own_timer_measures_the_same(batch: int, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that moves when the network computes, and by nothing else."""
+    now, trained = 0.0, load_trained(finished)
+    network = trained.network.get_submodule("module")
+    compute = network.forward
+
+    def tick(images: torch.Tensor) -> torch.Tensor:
+        nonlocal now
+        now += 1e-4 * len(images)
+        return compute(images)
+
+    monkeypatch.setattr(network, "forward", tick)
+    monkeypatch.setattr(latency, "ROUNDS", 2)
+    call = forward(trained, batch)
+    (times,) = take_turns([call], clock=lambda: now)
+    timer = Timer("call()", timer=lambda: now, globals={"call": call})
+    measured = 1000 * timer.timeit(5).median
+    assert summarise(batch, times) == pytest.approx({f"latency_{batch}": measured, f"latency_{batch}_p95": measured})
+    assert measured == pytest.approx(0.1 * batch)
 
 
 @pytest.mark.parametrize("batch", [1, 100])
