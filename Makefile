@@ -34,6 +34,7 @@ INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out repor
 SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --out reports/frontier
+EVALUATED := --runs reports/runs --experiment speed_cpu --experiment evaluated --out reports/evaluation
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.analysis.own_bands --runs reports/runs
 	$(BIN)/python -m bench.audit --runs reports/runs --out reports/claims
@@ -52,6 +53,9 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.tables recipes_10ep --paired $(SMALL)
 	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
 	$(BIN)/python -m bench.figures frontier $(FRONTIER)
+	$(BIN)/python -m bench.tables calibration robustness latency $(EVALUATED)
+	$(BIN)/python -m bench.figures reliability_diagram superclass_confusion corruption_curves $(EVALUATED)
+	$(BIN)/python -m bench.figures adversarial_accuracy $(EVALUATED)
 	$(BIN)/python -m bench.speed report --out reports/speed.md
 	$(BIN)/python -m bench.report html --runs reports/runs --out reports/index.html
 	$(BIN)/python -m bench.report deck --runs reports/runs --lang zh --claims --out reports/deck/deck.zh.md
