@@ -39,6 +39,8 @@ def write(trained: Trained, network: nn.Module, path: Path) -> Written:
 def config_of(trained: Trained, name: str) -> dict[str, Any]:
     """Return the config of a folder as timm reads it: architecture, classes, size and normalisation of the images."""
     classes = len(trained.dataset.classes)
+    # Where timm puts a head of another number of classes, and a stem of another number of channels.
+    layers = {key: timm.models.get_pretrained_cfg_value(name, key) for key in ("classifier", "first_conv")}
     return {
         "architecture": name,
         "num_classes": classes,
@@ -52,6 +54,7 @@ def config_of(trained: Trained, name: str) -> dict[str, Any]:
             "std": list(trained.dataset.std),
             "crop_pct": 1.0,
             "custom_load": False,
+            **{key: value for key, value in layers.items() if value},
         },
     }
 

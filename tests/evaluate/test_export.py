@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import timm
 import torch
 
 from bench.evaluate.trained import load_trained, predict
@@ -77,6 +78,11 @@ def test_a_timm_model_classifies_by_timm(
     lines = exported(run, tmp_path, capsys, "--format", "timm")
     assert len(lines) == 4
     np.testing.assert_allclose(classify_alone(lines, images, tmp_path), expected, rtol=1e-3, atol=1e-4)
+    source = f"local-dir:{tmp_path / 'made'}"
+    body = timm.create_model(source, pretrained=True, features_only=True)
+    tuned = timm.create_model(source, pretrained=True, num_classes=7)
+    assert torch.equal(body.layer4[0].conv1.weight, tuned.layer4[0].conv1.weight)
+    assert tuned.fc.out_features == 7
     (tmp_path / "weights").mkdir()
     names: dict[str, Any] = {"images": torch.from_numpy(np.load(images))}
     exec("\n".join(exported(run, tmp_path / "weights", capsys, "--format", "safetensors")), names)
