@@ -12,7 +12,7 @@ from bench.figures import style
 from bench.figures.accuracy import technique_of
 from bench.figures.forest import VERDICTS, p_text
 from bench.figures.times import MARKERS
-from bench.report.contents import Contents, compared
+from bench.report.contents import Contents, compared, told_apart
 from bench.report.drawing import canvas
 from bench.report.drawing.curves import Line, draw_curves
 from bench.report.drawing.rows import Mark, RowOfMarks, draw_rows
@@ -32,6 +32,8 @@ COSTS: dict[str, tuple[str, float]] = {
 }
 SCORE = m.metric_column(HEADLINE).heading
 SCALES = {"log": True, "linear": False}
+# The runs of a row → its name.
+Names = Mapping[tuple[str, ...], str]
 
 
 def figure_data(contents: Contents) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def scatters(contents: Contents) -> list[dict[str, Any]]:
         views = []
         for key in COSTS:
             points = cost_points(contents, members, key)
-            absent = [contents.name(c) for c in members if contents.numbers[c.runs] not in {p.group for p in points}]
+            drawn, names = {point.group for point in points}, told_apart(members)
+            absent = [names[c.runs] for c in members if contents.numbers[c.runs] not in drawn]
             views += [view(contents, points, key, scale, absent) for scale in SCALES if points]
         techniques = style.known_order(technique_of(run_group) for run_group in members)
         found.append(
@@ -84,13 +87,13 @@ def view(contents: Contents, points: Sequence[Point], key: str, scale: str, abse
 
 def cost_points(contents: Contents, members: Sequence[RunGroup], key: str) -> list[Point]:
     """Return the rows that have an accuracy and a positive cost as points."""
-    points = []
+    points, names = [], told_apart(members)
     for run_group in members:
         cost, score = m.cell(run_group, key), m.cell(run_group, HEADLINE)
         if cost.value is not None and cost.value > 0 and score.value is not None:
             number, technique = contents.numbers[run_group.runs], technique_of(run_group)
             seeds = seed_points(contents, run_group, key)
-            points.append(Point(number, contents.name(run_group), technique, cost.value, score, seeds))
+            points.append(Point(number, names[run_group.runs], technique, cost.value, score, seeds))
     return points
 
 
@@ -105,12 +108,12 @@ def seed_points(contents: Contents, run_group: RunGroup, key: str) -> tuple[Seed
     return tuple(seeds)
 
 
-def curve_lines(contents: Contents, members: Sequence[RunGroup]) -> list[Line]:
+def curve_lines(contents: Contents, members: Sequence[RunGroup], names: Names) -> list[Line]:
     """Return the evaluation's headline over the epochs of the rows that recorded it more than once."""
     lines = [
         Line(
             contents.numbers[run_group.runs],
-            contents.name(run_group),
+            names[run_group.runs],
             curve_of([record.epochs for record in run_group.records], f"eval_{HEADLINE}"),
         )
         for run_group in members
@@ -122,8 +125,9 @@ def technique_curves(contents: Contents) -> list[dict[str, Any]]:
     """Return the training curves of each block, a figure for each technique."""
     found = []
     for members in contents.blocks(RANKED_TOGETHER).values():
+        names = told_apart(members)
         for technique in style.known_order(technique_of(run_group) for run_group in members):
-            lines = curve_lines(contents, [c for c in members if technique_of(c) == technique])
+            lines = curve_lines(contents, [c for c in members if technique_of(c) == technique], names)
             heading = contents.say(style.technique_title(technique))
             title = contents.say("Training curves: {}", heading)
             if lines:
@@ -136,7 +140,7 @@ def overlays(contents: Contents) -> list[dict[str, Any]]:
     """Return, for each data set and split, the curves of all rows, of which the comparison shows those chosen."""
     found = []
     for members in contents.blocks(("dataset", "split")).values():
-        lines = curve_lines(contents, members)
+        lines = curve_lines(contents, members, told_apart(contents.run_groups))
         if lines:
             svg = draw_curves(
                 lines, contents.say("Training curves compared"), contents.say("Epoch"), contents.say(SCORE), key=False

@@ -175,13 +175,15 @@ def is_base(row: Row) -> bool:
 def missing_lines(contents: Contents) -> list[str]:
     """Return what is not in the table or stands there without an interval, a line each."""
     source = contents.source
-    lines = [contents.say("Not finished: {}", run) for run in source.unfinished]
-    lines += [contents.say("Left out, evaluated on another number of images: {}", run) for run in source.miscounted]
-    lines += [contents.say("Left out, recipe and seed of another run: {}", run) for run in source.repeated]
-    single = [contents.name(run_group) for run_group in contents.run_groups if len(run_group.runs) == 1]
-    lines += (
-        [contents.say("One seed, so no interval and no verdict: {}", name_some(contents, single))] if single else []
-    )
+    left_out = {
+        "Not finished: {}": source.unfinished,
+        "Left out, evaluated on another number of images: {}": source.miscounted,
+        "Left out, recipe and seed of another run: {}": source.repeated,
+        "One seed, so no interval and no verdict: {}": [
+            contents.name(run_group) for run_group in contents.run_groups if len(run_group.runs) == 1
+        ],
+    }
+    lines = [contents.say(words, name_some(contents, names)) for words, names in left_out.items() if names]
     return [*lines, *absent_arms(contents)]
 
 
