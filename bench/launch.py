@@ -1,14 +1,16 @@
 """Composer's launcher, as `composer` starts it in this environment: `composer -n 2 bench/train.py -f …`.
 
-Processes, options and environment variables are Composer's own (`composer/cli/launcher.py`). Two things differ. It
-starts at once: Composer's script first imports Composer and torch, for seconds, which the launcher hardly uses. And
-when it is stopped by SIGTERM or SIGINT it says nothing but how to go on and exits with 143 or 130, where Composer's
-prints a traceback of its own and the exit status of every process.
+Processes, options and environment variables are Composer's own (`composer/cli/launcher.py`). Three things differ. It
+starts at once: Composer's script first imports Composer and torch, for seconds, which the launcher hardly uses. When it
+is stopped by SIGTERM or SIGINT it says nothing but how to go on and exits with 143 or 130, where Composer's prints a
+traceback of its own and the exit status of every process. And it says in one line what is wrong with the options of a
+run on several machines.
 
 `bench train -n 2 -f …` is the same command without the script's name.
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -22,7 +24,9 @@ from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any, TextIO
 
 from bench.engines.fast_import import without
-from bench.util.cli import make_parser
+from bench.launch_nodes import check_nodes, read_options
+from bench.util.cli import BAD_INPUT, make_parser
+from bench.util.errors import BadInput
 from bench.util.ports import free_port
 
 # How long the processes may take to end when the run is stopped: a step or an evaluation, and a checkpoint.
@@ -124,8 +128,16 @@ def interrupts_ignored() -> Iterator[None]:
 
 
 def adapt(launcher: Any, request: StopRequest) -> None:
-    """Let the launcher start processes that ignore SIGINT at first, and end only those that have not finished."""
-    start, clean_up = launcher._launch_processes, launcher._cleanup_processes
+    """Let the launcher check the nodes, start processes that ignore SIGINT at first, and end only unfinished ones."""
+    parse, start, clean_up = launcher._parse_args, launcher._launch_processes, launcher._cleanup_processes
+
+    def parse_checked() -> Any:
+        """Return the options; raise BadInput for those that describe no machine of a run."""
+        given = launcher._get_parser().parse_args()
+        if (here := given.nproc) is None:
+            here = int(os.environ.get("LOCAL_WORLD_SIZE") or launcher.torch.cuda.device_count() or 1)
+        check_nodes(read_options(given, here, os.environ))
+        return parse()
 
     def start_quietly(**options: Any) -> None:
         """Start the processes."""
@@ -141,6 +153,7 @@ def adapt(launcher: Any, request: StopRequest) -> None:
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(SECONDS_TO_DIE)
 
+    launcher._parse_args = parse_checked
     launcher._launch_processes, launcher._cleanup_processes = start_quietly, clean_up_quietly
 
 
@@ -161,6 +174,9 @@ def run() -> int:
         stack.enter_context(redirect_stderr(Muted(sys.stderr, request)))
         try:
             code = launcher.main()
+        except BadInput as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = BAD_INPUT
         except KeyboardInterrupt:
             code = -signal.SIGTERM
     if code < 0 and request.received:

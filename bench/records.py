@@ -174,6 +174,12 @@ def read_failure(path: Path) -> dict[str, Any] | None:
     return read_json(path / FAILED) if (path / FAILED).is_file() else None
 
 
+def read_state(path: Path) -> tuple[bool, dict[str, Any] | None]:
+    """Return whether the run of a directory has finished, and why it failed, if it did."""
+    finished = (path / RESULT).is_file()
+    return finished, None if finished else read_failure(path)
+
+
 def read_spec(path: Path) -> dict[str, Any]:
     """Return a recorded spec as a plain mapping."""
     try:

@@ -330,10 +330,18 @@ NOT_IDENTITY = (
     "eval_batch_size",
 )
 
+# Keys of which every node of a run has its own value.
+OF_A_NODE = ("runs", "data.root", "threads")
+
 
 def recipe_identity(spec: RunSpec) -> dict[str, Any]:
     """Return the part of the spec that decides the result, without the seed."""
     return leave_out(spec.model_dump(mode="json"), NOT_IDENTITY)
+
+
+def shared_keys(spec: RunSpec) -> dict[str, Any]:
+    """Return the part of the spec in which all nodes of a run must agree."""
+    return leave_out(spec.model_dump(mode="json"), OF_A_NODE)
 
 
 def leave_out(content: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:

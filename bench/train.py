@@ -1,8 +1,8 @@
 """Train one run: `composer -n 8 bench/train.py -f yamls/resnet_20.yaml [key=value …]`.
 
-The run goes to runs/<experiment>/<model>-<recipe>-s<seed>/. Running the same command again resumes an interrupted run
-and leaves a finished one alone. SIGTERM and SIGINT end it with a checkpoint. Exit codes: 0 ok, 1 failed, 2 bad input,
-143 or 130 stopped by SIGTERM or SIGINT.
+The run goes to runs/<experiment>/<model>-<recipe>-s<seed>/, on several nodes to that of node 0 alone. Running the same
+command again resumes an interrupted run and leaves a finished one alone. SIGTERM and SIGINT end it with a checkpoint.
+Exit codes: 0 ok, 1 failed, 2 bad input, 143 or 130 stopped by SIGTERM or SIGINT.
 """
 
 import argparse
@@ -20,14 +20,15 @@ from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.clock import start_clock
 from bench.engines.memory import keep_freed_memory
+from bench.engines.nodes import Nodes, OneNode, joined
 from bench.engines.plan import print_machine, print_plan
 from bench.engines.precision import Decision
 from bench.engines.preconditions import check_preconditions
 from bench.engines.registry import find_engine
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm, report_once
 from bench.environment import describe_environment, process_started
-from bench.records import RESULT, RunWriter, read_failure, run_directory
-from bench.spec import RunSpec
+from bench.records import RunWriter, read_state, run_directory
+from bench.spec import RunSpec, shared_keys
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.ranks import rank, world_size
 
@@ -48,20 +49,35 @@ def train(arguments: Sequence[str]) -> int:
     add_arguments(parser)
     options = parser.parse_args(arguments)
     spec = load_spec(options.file, options.overrides, options.arm)
-    path = run_directory(spec)
-    if (path / RESULT).is_file():
-        print(f"{path} has finished already; nothing to do (delete it, or change seed or experiment, to train again)")
+    with joined() as nodes:
+        return start(spec, run_directory(spec), nodes, allow_change=options.allow_change)
+
+
+def start(spec: RunSpec, path: Path, nodes: OneNode | Nodes, *, allow_change: bool) -> int:
+    """Train what the run's directory does not hold already; on several nodes that of the first process counts."""
+    for key, value in shared_keys(spec).items():
+        nodes.check_same(f"key '{key}'", value)
+    shown, finished, failure = nodes.from_first("state", lambda: (str(path), *read_state(path)))
+    if finished:
+        print(f"{shown} has finished already; nothing to do (delete it, or change seed or experiment, to train again)")
         return OK
-    failure = read_failure(path)
     if failure:
-        raise RunStopped(describe_failure(str(path), failure))
-    print_plan(spec, path)
-    dataset, decision = check_preconditions(spec, path, rank(), world_size())
+        raise RunStopped(describe_failure(shown, failure))
+    print_plan(spec, Path(shown))
+    dataset, decision = check_preconditions(spec, path, rank(), world_size(), nodes)
     print_machine(spec, decision)
-    return run(spec, dataset, decision, RunWriter(path), allow_change=options.allow_change)
+    return run(spec, dataset, decision, RunWriter(path), nodes, allow_change=allow_change)
 
 
-def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter, *, allow_change: bool) -> int:
+def run(
+    spec: RunSpec,
+    dataset: Dataset,
+    decision: Decision,
+    writer: RunWriter,
+    nodes: OneNode | Nodes,
+    *,
+    allow_change: bool,
+) -> int:
     """Claim the run's directory on rank 0, and train."""
     environment = {**describe_environment(), "precision": decision.precision}
     # From the claim on a signal leaves a run that can go on, also one that comes while Composer is being imported.
@@ -69,7 +85,7 @@ def run(spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter, 
         if rank() == 0:
             writer.claim(spec, environment)
         try:
-            with guarded(writer, rank(), world_size()):
+            with guarded(writer, rank(), world_size(), nodes.board(writer)):
                 fit = find_engine(spec.engine)
                 clock = start_clock(process_started(), time.time())
                 options = {"decision": decision, "allow_change": allow_change}

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.launch import exit_code
+from bench.launch import exit_code, load_launcher
+from bench.launch_nodes import NodeOptions, check_nodes, read_options
+from bench.util.errors import BadInput
 from tests.conftest import REPOSITORY
 
 LAUNCH = [sys.executable, "-m", "bench.launch"]
@@ -130,6 +132,61 @@ def test_a_second_ctrl_c_waits_no_longer(tmp_path: Path) -> None:
         printed, _ = process.communicate(timeout=60)
     assert printed.replace("later\n", "") == f"stopped by SIGINT. {ON}\n"
     assert process.returncode == 130
+
+
+TWO = ["-n", "1", "--world_size", "2", "--node_rank", "0", "--master_addr", "127.0.0.1", "--master_port", "29500"]
+BAD_NODES = {
+    "no port": (TWO[:-2], "needs --master_port: composer -n 8 --world_size 16"),
+    "no number": ([*TWO[:4], *TWO[6:]], "needs --node_rank: "),
+    "nothing": (TWO[:4], "needs --node_rank and --master_addr and --master_port: "),
+    "no multiple": (["-n", "2", "--world_size", "5", *TWO[4:]], "--world_size 5 is no multiple of -n 2"),
+    "a node too many": ([*TWO[:5], "2", *TWO[6:]], "--node_rank 2: .* whose numbers are 0 to 1"),
+    "a negative node": ([*TWO[:4], "--node_rank=-1", *TWO[6:]], "--node_rank -1: "),
+    "no such port": ([*TWO[:-1], "70000"], "--master_port 70000: a port is 1 to 65535"),
+    "fewer in all": (["-n", "4", *TWO[2:]], "--world_size 2 is less than -n 4"),
+    "one node with a number": (["-n", "1", "--node_rank", "1"], "need --world_size"),
+    "no process": (["-n", "0"], "at least one process"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_NODES)
+def test_options_that_describe_no_node_are_refused(name: str) -> None:
+    words, said = BAD_NODES[name]
+    with pytest.raises(BadInput, match=said):
+        check_options(words, {})
+
+
+def check_options(words: list[str], environment: dict[str, str]) -> NodeOptions:
+    """Return what the launcher's own parser and an environment say of a node, checked."""
+    given = load_launcher()._get_parser().parse_args([*words, "script.py"])
+    options = read_options(given, given.nproc, environment)
+    check_nodes(options)
+    return options
+
+
+def test_the_environment_stands_in_for_options() -> None:
+    variables = {"NODE_RANK": "1", "MASTER_ADDR": "host", "MASTER_PORT": "29500"}
+    expected = NodeOptions(1, 2, node_rank=1, master_addr="host", master_port=29500)
+    assert check_options(TWO[:4], variables) == expected
+    assert check_options(TWO[:2], {**variables, "WORLD_SIZE": "2"}) == expected
+    unequal = check_options([*TWO, "--base_rank", "1"], {})
+    assert unequal.base_rank == 1
+    # Of the process of another run that starts this one.
+    inner = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "NODE_RANK": "0", "MASTER_PORT": "1"}
+    assert check_options(["-n", "1"], inner).world_size == 1
+    with pytest.raises(BadInput, match="variable MASTER_PORT: 'x' is no number"):
+        check_options(TWO[:4], {**variables, "MASTER_PORT": "x"})
+
+
+def test_the_launcher_says_in_one_line_which_option_is_missing(tmp_path: Path) -> None:
+    path = script(tmp_path, "print('started')")
+    command = [*LAUNCH, *TWO[:-2], path]
+    environment = {name: value for name, value in os.environ.items() if name != "MASTER_PORT"}
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*needs --master_port: .*\n", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench import train
+from bench.records import read_runs
 from bench.util.cli import OK, run_command
+from bench.util.ports import free_port
 from bench.zoo.counting.golden import read_golden
 from bench.zoo.models import MODELS
 from bench.zoo.table import as_markdown, zoo_table
@@ -27,6 +29,12 @@ COMMANDS = [
 MADE_BY_CI = {"make quickstart", "make test"}
 # Tables that the README cites in words.
 CITED = ("training_cost", "speed_75")
+# The blocks for several nodes: each node's command started by hand, and all by SLURM.
+(BY_HAND, BY_SLURM) = (
+    [line.partition("#")[0].strip() for line in block.splitlines()]
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    if "--world_size" in block
+)
 SMALL = ["batch_size=32", "eval_batch_size=100", "max_duration=2ba", "threads=1", "wandb.enabled=false"]
 
 
@@ -43,7 +51,7 @@ def test_ci_runs_what_the_readme_makes() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("composer")])
+@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("composer") and line not in BY_HAND])
 def test_training_commands(command: str, bench_data: Path, runs: Path) -> None:
     """The launcher itself is tested in test_train; here each command's run is declared, trained and recorded."""
     words = shlex.split(command)
@@ -51,6 +59,49 @@ def test_training_commands(command: str, bench_data: Path, runs: Path) -> None:
     assert words[3] == "bench/train.py"
     arguments = [*words[4:], "data.name=shapes100", *SMALL, f"runs={runs}"]
     assert run_command(train.main, arguments) == OK
+
+
+# What a cluster has: node 0's name, and `srun`, which starts a command on each node with that node's number.
+CLUSTER = {
+    "hostname": "echo 127.0.0.1",
+    "srun": 'shift; SLURM_NODEID=0 "$@" >0.txt 2>&1 & SLURM_NODEID=1 "$@" >1.txt 2>&1 & wait -n && wait -n',
+}
+
+
+@pytest.mark.slow
+def test_the_commands_for_several_nodes(small_data: Path, tmp_path: Path) -> None:
+    """By hand they train a run, each node with its own runs folder; started again by SLURM, it has finished."""
+    for name, text in CLUSTER.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "BENCH_DATA": str(small_data), "SLURM_NNODES": "2"}
+    changes = " ".join(["data.name=shapes100", *SMALL])
+
+    def run(lines: list[str]) -> None:
+        """Run lines of a shell as one script in the repository, and fail if it fails."""
+        text = "\n".join(lines).replace("29500", str(free_port())).replace(" bench/", f" {REPOSITORY}/bench/")
+        text = text.replace("yamls/", f"{REPOSITORY}/yamls/")
+        command = ["bash", "-e", "-c", text]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == OK, done.stdout + done.stderr
+
+    variables, *commands = BY_HAND
+    assert [word for line in commands for word in re.findall(r"--node_rank (\d)", line)] == ["0", "1"]
+    run([variables, *(f"{line} {changes} runs={node} &" for node, line in enumerate(commands)), "wait -n", "wait -n"])
+    (record,) = read_runs(tmp_path / "0")
+    assert record.finished
+    variables, command = BY_SLURM
+    assert command.endswith("'")
+    run([variables, f"{command[:-1]} {changes} runs=$SLURM_NODEID'"])
+    assert all("has finished already" in (tmp_path / f"{node}.txt").read_text() for node in (0, 1))
+    assert not (tmp_path / "1").exists()
+
+
+def test_every_command_is_run() -> None:
+    """By a test of this file or by CI; what activates the environment is what runs this test."""
+    kinds = ("make ", "composer ", "python ", ". .venv/bin/activate", *BY_HAND, *BY_SLURM)
+    assert [line for line in COMMANDS if not line.startswith(kinds)] == []
 
 
 # Suites are declared as they stand, on the data that tests have, and not trained.

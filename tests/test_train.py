@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ import pytest
 from bench import train
 from bench.config import load_spec
 from bench.records import RunRecord, RunWriter, read_runs, run_directory
+from bench.spec import RunSpec, recipe_identity
 from bench.util.cli import run_command
 from bench.zoo.counting.golden import read_golden
 from tests.conftest import REPOSITORY, Launch
 from tests.engines.cpus import AVX2, replace_cpu
+from tests.nodes import kill, left_running, start_nodes
+from tests.torture.compare import differences, final_state
 from tests.training import read_wandb
 
 YAML = "tests/small.yaml"
@@ -94,6 +98,39 @@ def test_starting_a_finished_run_does_nothing(two_ranks: tuple[RunRecord, str], 
     assert done.returncode == 0
     assert "has finished already" in done.stdout
     assert {p: p.stat().st_mtime_ns for p in record.path.rglob("*")} == before
+
+
+@pytest.mark.slow
+def test_two_nodes_are_a_run_of_two_processes_on_one(
+    two_ranks: tuple[RunRecord, str], small_data: Path, tmp_path: Path
+) -> None:
+    """Each has its own runs folder. Node 1 is killed; both are started again, go on, and end bit for bit as `-n 2`."""
+    assert two_ranks[0].result is not None
+    threads = two_ranks[0].result["machine"]["threads"]
+    changes = ["max_duration=2ep", "checkpoint.interval=1ba", f"threads={threads}"]
+    words = [["bench/train.py", *arguments(tmp_path / node, *changes)] for node in "01"]
+    environment = {"BENCH_DATA": str(small_data), "WANDB_MODE": "offline"}
+    with start_nodes(*words, **environment) as (zero, one):
+        while not list(tmp_path.glob("0/*/*/checkpoints/*.pt")) and zero.poll() is None:
+            time.sleep(0.02)
+        kill(one)
+        printed, _ = zero.communicate(timeout=60)
+        assert zero.returncode == 1, printed
+        assert "process 1 of the run failed:\nit was lost with the whole of node 1" in printed
+        assert "Run the same command again to resume." in printed
+        assert not left_running(zero)
+        assert not left_running(one)
+    with start_nodes(*words, **environment) as nodes:
+        (said, _), (shown, _) = (node.communicate(timeout=240) for node in nodes)
+        assert [node.returncode for node in nodes] == [0, 0], said + shown
+    assert "resuming after" in said
+    record = only_run(tmp_path / "0")
+    assert shown == f"node 1: process 1 of 2; node 0 shows the progress and records the run in {record.path}\n"
+    assert not (tmp_path / "1").exists()
+    one_node, two_nodes = (final_state(path) for path in (two_ranks[0].path, record.path))
+    for state in (one_node, two_nodes):
+        state["result"]["spec"] = recipe_identity(RunSpec(**state["result"]["spec"]))
+    assert differences(one_node, two_nodes) == []
 
 
 @pytest.mark.slow

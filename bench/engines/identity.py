@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines.checkpoints import Content, Damaged, newest_valid
+from bench.engines.nodes import ONE_NODE, Nodes, OneNode
 from bench.engines.precision import Decision, decide, find_device
 from bench.records import CHECKPOINTS
 from bench.spec import RunSpec, recipe_hash
@@ -87,12 +88,20 @@ def changes_after(content: Content, mine: Content, step: int) -> list[dict[str, 
     return [*content.get("changes", []), *([{"step": step, "before": before, "after": after}] if changes else [])]
 
 
-def choose_precision(spec: RunSpec, run: Path) -> Decision:
+def choose_precision(spec: RunSpec, run: Path, nodes: OneNode | Nodes = ONE_NODE) -> Decision:
     """Return the precision that a run computes in on this machine: that in which it began, if it did.
 
-    Raises BadInput for a device or precision that this machine does not have.
+    On several nodes that of the first process is everyone's. Raises BadInput for a device or precision that this
+    machine does not have.
     """
-    return decide(spec.precision, find_device(spec.device), begun_precision(run, spec))
+    device = find_device(spec.device)
+    nodes.check_same("device", device)
+
+    def choose() -> str:
+        """Return the precision of a run that goes on as this disk says."""
+        return decide(spec.precision, device, begun_precision(run, spec)).precision
+
+    return decide(spec.precision, device, nodes.from_first("precision", choose))
 
 
 def begun_precision(run: Path, spec: RunSpec) -> str | None:

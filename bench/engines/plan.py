@@ -9,15 +9,20 @@ from bench.engines.progress import RunLength, run_length
 from bench.engines.registry import without_effect
 from bench.environment import cpu_model, threads_a_process
 from bench.spec import RunSpec
-from bench.util.ranks import local_world_size, rank, world_size
+from bench.util.ranks import local_rank, local_world_size, node_rank, rank, spans_nodes, world_size
 
 
 def print_plan(spec: RunSpec, path: Path) -> None:
-    """Print, on rank 0, what is known of a run before torch is imported, and which of its keys have no effect."""
+    """Print, on rank 0, what is known of a run before torch is imported, and which of its keys have no effect.
+
+    Other nodes print that node 0 does.
+    """
     if rank() == 0:
         for warning in without_effect(spec):
             print(warning, file=sys.stderr, flush=True)
         print(*plan_lines(spec, data_sizes(spec), path), sep="\n", flush=True)
+    elif spans_nodes() and local_rank() == 0:
+        print(node_line(node_rank(), rank(), local_world_size(), world_size(), path), flush=True)
 
 
 def print_machine(spec: RunSpec, decision: Decision) -> None:
@@ -28,6 +33,12 @@ def print_machine(spec: RunSpec, decision: Decision) -> None:
         threads = spec.threads or threads_a_process(local_world_size())
         gpu = torch.cuda.get_device_name() if find_device(spec.device) == "gpu" else None
         print(machine_line(decision, world_size(), threads, gpu), flush=True)
+
+
+def node_line(node: int, first: int, here: int, processes: int, path: Path) -> str:
+    """Return what a node other than the first says of its part in a run, which is recorded at a path on node 0."""
+    numbers = f"process {first}" if here == 1 else f"processes {first} to {first + here - 1}"
+    return f"node {node}: {numbers} of {processes}; node 0 shows the progress and records the run in {path}"
 
 
 def length_words(length: RunLength) -> str:

@@ -1,17 +1,17 @@
 """What a run needs of its machine, data and services, checked before anything of the run is written.
 
 A check raises BadInput whose text says what is missing and how to go on. Checks of what only the first process uses
-(the rendezvous port, the runs folder, W&B) are made by it alone: the launcher ends the others with it.
+(the rendezvous port, the runs folder, W&B) are made by it alone: the others end with it.
 """
 
-import errno
+import hashlib
 import os
-import socket
 from pathlib import Path
 
 from bench.algorithm_settings import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.model_check import check_model, check_sizes
+from bench.engines.nodes import ONE_NODE, Nodes, OneNode
 from bench.engines.precision import Decision, find_device
 from bench.engines.registry import ENGINES, refuse
 from bench.engines.wandb_login import check_wandb
@@ -20,10 +20,13 @@ from bench.spec import RunSpec
 from bench.util.duration import Duration
 from bench.util.errors import BadInput
 from bench.util.extras import require
-from bench.util.ranks import local_world_size
+from bench.util.ports import check_port
+from bench.util.ranks import local_world_size, spans_nodes
 
 
-def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) -> tuple[Dataset, Decision]:
+def check_preconditions(
+    spec: RunSpec, run: Path, rank: int, world_size: int, nodes: OneNode | Nodes = ONE_NODE
+) -> tuple[Dataset, Decision]:
     """Return the run's data set, opened, and its precision; raise BadInput for the first thing that it needs and lacks.
 
     What is quick to check comes first, the data set, which may have to be drawn, late.
@@ -35,12 +38,14 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     check_process_batch(spec.algorithms, spec.batch_size // world_size)
     check_device(spec)
     refuse(ENGINES[spec.engine].check, spec, world_size)
-    decision = choose_precision(spec, run)
+    decision = choose_precision(spec, run, nodes)
     if rank == 0:
-        check_port(world_size)
+        if not spans_nodes():  # there the processes have met already
+            check_port(world_size)
         check_writable(run)
         check_logging(spec)
     dataset = load_dataset(spec.data.name, Path(spec.data.root) if spec.data.root else None, spec.data.split)
+    nodes.check_same("data set", describe_data(dataset))
     check_batch_size(spec.batch_size, 1, len(dataset.train))
     check_evaluation(len(dataset.evaluation), world_size)
     shares(spec, len(dataset.train) // spec.batch_size)  # refuses a schedule that contradicts itself
@@ -57,6 +62,12 @@ def check_preconditions(spec: RunSpec, run: Path, rank: int, world_size: int) ->
     return dataset, decision
 
 
+def describe_data(dataset: Dataset) -> str:
+    """Return what tells data sets of one name on several nodes apart: how many images, and the labels."""
+    labels = hashlib.sha256(dataset.train.labels.tobytes() + dataset.evaluation.labels.tobytes()).hexdigest()[:8]
+    return f"{len(dataset.train)} + {len(dataset.evaluation)} images (labels {labels})"
+
+
 def check_device(spec: RunSpec) -> None:
     """Refuse a device that this machine does not have, and more processes than it has GPUs."""
     import torch
@@ -64,28 +75,6 @@ def check_device(spec: RunSpec) -> None:
     here = local_world_size()
     if find_device(spec.device) == "gpu" and (gpus := torch.cuda.device_count()) < here:
         raise BadInput(f"{here} processes on this machine, which has {gpus} GPUs: use -n {gpus}, or device=cpu")
-
-
-def check_port(world_size: int) -> None:
-    """Refuse a rendezvous port of the launcher that is taken; torchrun holds the port itself."""
-    port = os.environ.get("MASTER_PORT", "")
-    if world_size == 1 or not port.isdecimal() or os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
-        return
-    with socket.socket() as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind(("", int(port)))
-        except (OSError, OverflowError) as error:
-            reason = "is in use by another program" if is_taken(error) else f"cannot be used ({error})"
-            raise BadInput(
-                f"port {port}, the rendezvous port of the run's processes, {reason}: choose another with "
-                "`composer --master_port`, or leave that out and the launcher finds a free one"
-            ) from None
-
-
-def is_taken(error: Exception) -> bool:
-    """Tell whether binding a port failed because another program listens there."""
-    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
 
 
 def check_writable(folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""Go on from the newest valid checkpoint: rank 0 chooses it, every rank loads the same file."""
+"""Go on from the newest valid checkpoint: rank 0 chooses it, every rank of its machine loads the same file.
+
+On several nodes rank 0 sends it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,10 +14,11 @@ from composer.utils import dist
 from bench.data.loader import TrainLoader
 from bench.engines import snapshot
 from bench.engines.callbacks.recorder import Recorder
-from bench.engines.checkpoints import Content, Found, newest_valid, quarantine, read_checkpoint, sweep
+from bench.engines.checkpoints import Content, Found, decode, newest_valid, quarantine, read_checkpoint, sweep
 from bench.engines.identity import changes_after, check_identity
 from bench.records import CHECKPOINTS, RunWriter
 from bench.util.errors import BadInput
+from bench.util.ranks import spans_nodes
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,17 @@ def agree(
     dist.broadcast_object_list(shared)
     if shared[0]["refusal"]:
         raise BadInput(shared[0]["refusal"])
-    if not shared[0]["name"] or dist.get_global_rank() == 0:
-        return found.content
-    return read_checkpoint(folder / shared[0]["name"])
+    name = shared[0]["name"]
+    if name and spans_nodes():
+        return receive(folder / name)
+    return read_checkpoint(folder / name) if name and dist.get_global_rank() else found.content
+
+
+def receive(path: Path) -> Content:
+    """Return the content of a checkpoint that rank 0 has on its disk, on every rank: other nodes have another disk."""
+    data = [path.read_bytes() if dist.get_global_rank() == 0 else b""]
+    dist.broadcast_object_list(data)
+    return decode(data[0])
 
 
 def resume(

@@ -16,17 +16,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from bench.records import RunWriter
 from bench.util.cli import FAILED
 from bench.util.console import CLEAR
 from bench.util.errors import BadInput
-from bench.util.ranks import rank
+from bench.util.ranks import local_rank, node_rank, rank, spans_nodes
 
 AGAIN = "Run the same command again to resume."
 SECONDS_BETWEEN_LOOKS, SECONDS_TO_END = 0.5, 5.0
 SECONDS_FOR_RANK_ZERO_TO_REPORT = 3.0
+# How long after a connection between nodes broke it may take until it is known which of them is lost.
+SECONDS_TO_LEARN = 30.0
 
 
 class RunStopped(Exception):
@@ -152,18 +154,29 @@ def _end_later(reader: int, left: threading.Event, seconds: float) -> None:
             os._exit(128 + number)
 
 
-class PeerWatch:
-    """On rank 0 of several, show the error of another process as soon as it left one, and do not outlive it for long.
+class Board(Protocol):
+    """Where the processes of a run leave their errors for each other: the run's directory, or `bench.engines.nodes`."""
 
-    Composer's launcher shows what other ranks printed only after every process has ended, and one that waits for a
-    dead peer may wait for minutes. `end` ends this process if it does not end by itself.
+    def record_error(self, rank: int, text: str) -> None:
+        """Leave the error of a process."""
+
+    def read_errors(self) -> dict[int, str]:
+        """Return the errors of other processes, by rank, the earliest first."""
+
+
+class PeerWatch:
+    """Show the error of another process as soon as it left one, and do not outlive it for long.
+
+    On one machine the first process does, on several nodes every one. Composer's launcher shows what other ranks
+    printed only after every process has ended, and one that waits for a dead peer may wait for minutes. `end` ends this
+    process if it does not end by itself.
     """
 
-    def __init__(self, writer: RunWriter, rank: int, world_size: int, end: Callable[[int], None] = os._exit) -> None:
-        self._writer, self._end = writer, end
+    def __init__(self, board: Board, rank: int, world_size: int, end: Callable[[int], None] = os._exit) -> None:
+        self._board, self._end = board, end
         self._done = threading.Event()
         self._told = False
-        self.watches = rank == 0 and world_size > 1
+        self.watches = world_size > 1 and (rank == 0 or spans_nodes())
         self._thread = threading.Thread(target=self._watch, daemon=True) if self.watches else None
 
     def __enter__(self) -> "PeerWatch":
@@ -184,12 +197,23 @@ class PeerWatch:
 
     def tell(self) -> bool:
         """Show the first error that another process left, once, and return whether there is any."""
-        errors = self._writer.read_errors() if self.watches else {}
+        errors = self._board.read_errors() if self.watches else {}
         if errors and not self._told:
             self._told = True
             rank, text = next(iter(errors.items()))
             print(f"process {rank} of the run failed:\n{text}", file=sys.stderr, flush=True)
         return bool(errors)
+
+    def learn(self) -> bool:
+        """Tell, once this process can no longer reach another one, whether any error of one is known.
+
+        On one machine it is there or it will not come; on several nodes it may first have to be noticed who is silent.
+        """
+        self.stop()
+        end = time.monotonic() + (SECONDS_TO_LEARN if spans_nodes() else 0)
+        while not self.tell() and time.monotonic() < end:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        return self.tell()
 
     def _watch(self) -> None:
         """Look every half second; end this process some seconds after another has failed."""
@@ -206,17 +230,27 @@ STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE)
 LOST = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
+def is_lost(error: Exception) -> bool:
+    """Tell whether an error may be no more than the consequence of another process's death."""
+    return any(word in str(error) for word in LOST)
+
+
 @contextmanager
-def guarded(writer: RunWriter, rank: int, world_size: int) -> Iterator[None]:
-    """Run a training so that what ends it is said once and clearly: on rank 0, which shows other ranks' errors too."""
-    with PeerWatch(writer, rank, world_size) as watch:
+def guarded(writer: RunWriter, rank: int, world_size: int, board: Board | None = None) -> Iterator[None]:
+    """Run a training so that what ends it is said once and clearly: on rank 0, which shows other ranks' errors too.
+
+    On several nodes that is done on each of them, and errors are left on the `board` in place of the run's directory.
+    """
+    board = board or writer
+    with PeerWatch(board, rank, world_size) as watch:
         try:
             yield
         except Exception as error:
             if world_size > 1:
                 ignore_sigterm(FAILED)
-            if rank != 0 and not isinstance(error, RunStopped):
-                writer.record_error(rank, traceback.format_exc())
+            known = watch.watches and is_lost(error) and watch.learn()
+            if rank != 0 and not known and not isinstance(error, RunStopped):
+                board.record_error(rank, traceback.format_exc())
             stopped = explain(error, watch, writer.path)
             if stopped is error:
                 raise
@@ -234,7 +268,7 @@ def explain(error: Exception, watch: PeerWatch, run: Path) -> Exception:
     watch.stop()
     if watch.tell():
         return RunStopped(f"the run stops because another of its processes failed (see its error above). {AGAIN}")
-    if watch.watches and any(word in str(error) for word in LOST):
+    if watch.watches and is_lost(error):
         return RunStopped(
             "another process of the run died without an error message; it was probably killed, perhaps out of memory "
             f"({str(error).splitlines()[0]}). {AGAIN}"
@@ -243,11 +277,16 @@ def explain(error: Exception, watch: PeerWatch, run: Path) -> Exception:
 
 
 def report_once(train: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Train and return the exit code; what every rank has met is printed by rank 0 alone, whose exit code counts."""
+    """Train and return the exit code; what every rank has met is printed by rank 0 alone, whose exit code counts.
+
+    On several nodes the first rank of each prints it, since each has an output of its own.
+    """
     try:
         return train(arguments)
     except RunStopped as stop:
-        if rank() == 0:
+        if spans_nodes() and local_rank() == 0:
+            print(f"node {node_rank()}: {stop}", file=sys.stderr)
+        elif rank() == 0:
             print(stop, file=sys.stderr)
         return stop.exit_code
     except BadInput:

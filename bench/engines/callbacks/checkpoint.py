@@ -86,7 +86,7 @@ class CheckpointCallback(Callback):
         if number or save:
             path = self.save(state)
             if number:
-                raise Interrupted(number, str(path))
+                raise Interrupted(number, str(path) if dist.get_global_rank() == 0 else f"{path.name} on node 0")
 
     def save(self, state: State, *, finished: bool = False) -> Path:
         """Write a checkpoint; every rank must call it. Raises RunStopped on every rank if the disk refuses."""
