@@ -128,6 +128,7 @@ def test_two_nodes_are_a_run_of_two_processes_on_one(
     assert shown == f"node 1: process 1 of 2; node 0 shows the progress and records the run in {record.path}\n"
     assert not (tmp_path / "1").exists()
     one_node, two_nodes = (final_state(path) for path in (two_ranks[0].path, record.path))
+    assert two_nodes["result"]["machine"].pop("nodes") == 2
     for state in (one_node, two_nodes):
         state["result"]["spec"] = recipe_identity(RunSpec(**state["result"]["spec"]))
     assert differences(one_node, two_nodes) == []

@@ -10,6 +10,7 @@ from bench.data.loader import Shard
 from bench.engines.precision import find_device
 from bench.environment import threads_a_process
 from bench.spec import RunSpec
+from bench.util.ranks import node_rank, spans_nodes
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def find_machine(spec: RunSpec, precision: str) -> Machine:
 
 
 def describe_machine(machine: Machine, environment: dict[str, Any]) -> dict[str, Any]:
-    """Return the machine as the result tells it."""
+    """Return the machine as the result tells it, on several nodes that of node 0; every rank must call it."""
+    nodes = len(set(dist.all_gather_object(node_rank()))) if spans_nodes() else 1
     name = torch.cuda.get_device_name() if machine.device == "gpu" else environment["cpu"]
     return {
         "device": machine.device,
@@ -49,6 +51,7 @@ def describe_machine(machine: Machine, environment: dict[str, Any]) -> dict[str,
         "cores": environment["cores"],
         "host_cores": environment["host_cores"],
         "world_size": machine.shard.world_size,
+        **({"nodes": nodes} if nodes > 1 else {}),
         "threads": machine.threads,
         "precision": machine.precision,
         "packages": environment["packages"],

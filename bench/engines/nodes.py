@@ -90,7 +90,7 @@ class Nodes:
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def _open_store(self, address: str, port: int) -> None:
-        """Connect to the store, which the first process serves: in turn with torch's rendezvous at the same port."""
+        """Connect to the store, which the first process serves and shares with torch's rendezvous at the same port."""
         from torch.distributed import TCPStore
 
         def connect(serve: bool) -> Any:
@@ -99,9 +99,13 @@ class Nodes:
 
         # torchrun serves one itself.
         serve = self.first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-        self._store = connect(serve)
-        # A connection answers one question at a time; that of the thread must not wait for this process's other ones.
-        self._own = connect(False)
+        try:
+            self._store = connect(serve)
+            # A connection answers one question at a time; the thread's must not wait for this process's other ones.
+            self._own = connect(False)
+        except RuntimeError:
+            whose = "; it must be an address of this machine, node 0" if self.first else ""
+            raise BadInput(f"--master_addr {address}, port {port}: no run answers there{whose}") from None
 
     def board(self, writer: RunWriter) -> Board:
         """Return where processes leave their errors for each other: here."""
@@ -112,8 +116,8 @@ class Nodes:
         if self._store.add(f"{self.rank}/came", 1) > 1:
             node, host = self.place
             raise BadInput(f"process {self.rank} is there already: was --node_rank {node} used twice (here on {host})?")
-        self._store.set(f"{self.rank}/place", json.dumps(self.place))
         self._store.add(f"{self.rank}/beat", 1)
+        self._store.set(f"{self.rank}/place", json.dumps(self.place))
         self._thread.start()
         if self.first:
             self._wait_for_all()
@@ -213,7 +217,8 @@ class Nodes:
         seconds = self._seconds_of_silence(self._own)
         silent = [process for process, waited in seconds.items() if waited > SECONDS_OF_SILENCE]
         if any(process not in self._errors for process in silent):
-            places = {r: json.loads(self._own.get(f"{r}/place")) for r in range(self.world_size)}
+            there = [r for r in range(self.world_size) if self._own.check([f"{r}/place"])]
+            places = {r: json.loads(self._own.get(f"{r}/place")) for r in there}
             self._post({r: text for r, text in lost_words(silent, places).items() if r not in self._errors}, self._own)
 
     def _seconds_of_silence(self, store: Any) -> dict[int, float]:

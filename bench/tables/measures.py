@@ -38,7 +38,7 @@ class Options:
 
 
 def devices(run_group: RunGroup) -> float:
-    """Return on how many devices a run group was trained: GPUs, or where there is none the share of one machine.
+    """Return on how many devices a run group was trained: GPUs, or where there is none the share of its machines.
 
     That share is threads / cores: runs that were trained side by side had the machine together, not each. Records of
     an older version know only the cores that a run was given.
@@ -48,7 +48,8 @@ def devices(run_group: RunGroup) -> float:
     cores = machine.get("host_cores") or machine.get("cores")
     if machine.get("device") != "cpu":
         return ranks
-    return min(1.0, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else 1.0
+    nodes = float(machine.get("nodes") or 1)
+    return min(nodes, ranks * int(machine.get("threads") or cores) / int(cores)) if cores else nodes
 
 
 def technique_cell(run_group: RunGroup) -> Cell:

@@ -40,7 +40,7 @@ def check_port(world_size: int) -> None:
             reason = "is in use by another program" if is_taken(error) else f"cannot be used ({error})"
             raise BadInput(
                 f"port {port}, the rendezvous port of the run's processes, {reason}: choose another with "
-                "`composer --master_port`, or leave that out and the launcher finds a free one"
+                "`composer --master_port`; on one machine leave that out, and the launcher finds a free one"
             ) from None
 
 

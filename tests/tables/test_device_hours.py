@@ -16,6 +16,7 @@ from tests.tables.building import build, rows_of
         ({"device": "cpu", "host_cores": 4, "cores": 1, "world_size": 1, "threads": 1}, 1 / 4),
         ({"device": "cpu", "host_cores": 4, "cores": 4, "world_size": 2, "threads": 1}, 1 / 2),
         ({"device": "cpu", "host_cores": 2, "cores": 2, "world_size": 2, "threads": 2}, 1),
+        ({"device": "cpu", "host_cores": 2, "world_size": 4, "threads": 1, "nodes": 2}, 2),
         ({"device": "cpu", "cores": 2, "world_size": 1, "threads": 1}, 1 / 2),
         ({"device": "cpu"}, 1),
     ],
