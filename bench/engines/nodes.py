@@ -138,7 +138,7 @@ class Nodes:
                 )
             if waited > SECONDS_UNTIL_NOTICE and not told:
                 told = True
-                print(f"waiting for processes {numbers} of {self.world_size}, of other nodes", flush=True)
+                print(f"waiting for processes {numbers} of {self.world_size}", flush=True)
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def _wait(self, key: str) -> Any:
