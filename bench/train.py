@@ -20,17 +20,19 @@ from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.engines.clock import start_clock
 from bench.engines.memory import keep_freed_memory
-from bench.engines.nodes import Nodes, OneNode, joined
+from bench.engines.nodes import Processes, joined
 from bench.engines.plan import print_machine, print_plan
 from bench.engines.precision import Decision
-from bench.engines.preconditions import check_preconditions
+from bench.engines.preconditions import check_preconditions, check_specs
 from bench.engines.registry import find_engine
 from bench.engines.stopping import RunStopped, StopSignals, describe_failure, guarded, ignore_sigterm, report_once
 from bench.environment import describe_environment, process_started
 from bench.records import RunWriter, read_state, run_directory
-from bench.spec import RunSpec, shared_keys
+from bench.spec import RunSpec
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.ranks import rank, world_size
+
+AGAIN = "delete it, or change seed or experiment, to train again"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,34 +51,23 @@ def train(arguments: Sequence[str]) -> int:
     add_arguments(parser)
     options = parser.parse_args(arguments)
     spec = load_spec(options.file, options.overrides, options.arm)
+    path = run_directory(spec)
     with joined() as nodes:
-        return start(spec, run_directory(spec), nodes, allow_change=options.allow_change)
-
-
-def start(spec: RunSpec, path: Path, nodes: OneNode | Nodes, *, allow_change: bool) -> int:
-    """Train what the run's directory does not hold already; on several nodes that of the first process counts."""
-    for key, value in shared_keys(spec).items():
-        nodes.check_same(f"key '{key}'", value)
-    shown, finished, failure = nodes.from_first("state", lambda: (str(path), *read_state(path)))
-    if finished:
-        print(f"{shown} has finished already; nothing to do (delete it, or change seed or experiment, to train again)")
-        return OK
-    if failure:
-        raise RunStopped(describe_failure(shown, failure))
-    print_plan(spec, Path(shown))
-    dataset, decision = check_preconditions(spec, path, rank(), world_size(), nodes)
-    print_machine(spec, decision)
-    return run(spec, dataset, decision, RunWriter(path), nodes, allow_change=allow_change)
+        check_specs(spec, nodes)
+        shown, finished, failure = nodes.from_first("state", lambda: (str(path), *read_state(path)))
+        if finished:
+            print(f"{shown} has finished already; nothing to do ({AGAIN})")
+            return OK
+        if failure:
+            raise RunStopped(describe_failure(shown, failure))
+        print_plan(spec, Path(shown))
+        dataset, decision = check_preconditions(spec, path, rank(), world_size(), nodes)
+        print_machine(spec, decision)
+        return run(spec, dataset, decision, RunWriter(path), nodes, allow_change=options.allow_change)
 
 
 def run(
-    spec: RunSpec,
-    dataset: Dataset,
-    decision: Decision,
-    writer: RunWriter,
-    nodes: OneNode | Nodes,
-    *,
-    allow_change: bool,
+    spec: RunSpec, dataset: Dataset, decision: Decision, writer: RunWriter, nodes: Processes, *, allow_change: bool
 ) -> int:
     """Claim the run's directory on rank 0, and train."""
     environment = {**describe_environment(), "precision": decision.precision}

@@ -79,7 +79,7 @@ def test_the_commands_for_several_nodes(small_data: Path, tmp_path: Path) -> Non
     changes = " ".join(["data.name=shapes100", *SMALL])
 
     def run(lines: list[str]) -> None:
-        """Run lines of a shell as one script in the repository, and fail if it fails."""
+        """Run lines of a shell as one script, and fail if it fails."""
         text = "\n".join(lines).replace("29500", str(free_port())).replace(" bench/", f" {REPOSITORY}/bench/")
         text = text.replace("yamls/", f"{REPOSITORY}/yamls/")
         command = ["bash", "-e", "-c", text]
@@ -88,14 +88,15 @@ def test_the_commands_for_several_nodes(small_data: Path, tmp_path: Path) -> Non
 
     variables, *commands = BY_HAND
     assert [word for line in commands for word in re.findall(r"--node_rank (\d)", line)] == ["0", "1"]
-    run([variables, *(f"{line} {changes} runs={node} &" for node, line in enumerate(commands)), "wait -n", "wait -n"])
-    (record,) = read_runs(tmp_path / "0")
+    started = [f"{line} {changes} runs=node{node} &" for node, line in enumerate(commands)]
+    run([variables, *started, "wait -n", "wait -n"])
+    (record,) = read_runs(tmp_path / "node0")
     assert record.finished
     variables, command = BY_SLURM
     assert command.endswith("'")
-    run([variables, f"{command[:-1]} {changes} runs=$SLURM_NODEID'"])
+    run([variables, f"{command[:-1]} {changes} runs=node$SLURM_NODEID'"])
     assert all("has finished already" in (tmp_path / f"{node}.txt").read_text() for node in (0, 1))
-    assert not (tmp_path / "1").exists()
+    assert not (tmp_path / "node1").exists()
 
 
 def test_every_command_is_run() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.engines.checkpoints import Content, Damaged, newest_valid
-from bench.engines.nodes import ONE_NODE, Nodes, OneNode
+from bench.engines.nodes import ONE_NODE, Processes
 from bench.engines.precision import Decision, decide, find_device
 from bench.records import CHECKPOINTS
 from bench.spec import RunSpec, recipe_hash
@@ -88,7 +88,7 @@ def changes_after(content: Content, mine: Content, step: int) -> list[dict[str, 
     return [*content.get("changes", []), *([{"step": step, "before": before, "after": after}] if changes else [])]
 
 
-def choose_precision(spec: RunSpec, run: Path, nodes: OneNode | Nodes = ONE_NODE) -> Decision:
+def choose_precision(spec: RunSpec, run: Path, nodes: Processes = ONE_NODE) -> Decision:
     """Return the precision that a run computes in on this machine: that in which it began, if it did.
 
     On several nodes that of the first process is everyone's. Raises BadInput for a device or precision that this

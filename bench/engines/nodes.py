@@ -267,6 +267,10 @@ class Nodes:
             time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+# The processes of a run, on one machine or on several.
+Processes = OneNode | Nodes
+
+
 def wait_for_port(address: str, port: int) -> None:
     """Wait until the first process serves the store; raise BadInput for an unknown address, RunStopped if none does."""
     began, told = time.monotonic(), False
@@ -288,7 +292,7 @@ def wait_for_port(address: str, port: int) -> None:
 
 
 @contextmanager
-def joined() -> Iterator[OneNode | Nodes]:
+def joined() -> Iterator[Processes]:
     """Yield the run's processes once all are there; on leaving, also by an error, the others are told."""
     if not spans_nodes():
         yield OneNode()

@@ -11,12 +11,12 @@ from pathlib import Path
 from bench.algorithm_settings import check_process_batch
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.model_check import check_model, check_sizes
-from bench.engines.nodes import ONE_NODE, Nodes, OneNode
+from bench.engines.nodes import ONE_NODE, Processes
 from bench.engines.precision import Decision, find_device
 from bench.engines.registry import ENGINES, refuse
 from bench.engines.wandb_login import check_wandb
 from bench.schedule import shares
-from bench.spec import RunSpec
+from bench.spec import RunSpec, shared_keys
 from bench.util.duration import Duration
 from bench.util.errors import BadInput
 from bench.util.extras import require
@@ -25,7 +25,7 @@ from bench.util.ranks import local_world_size, spans_nodes
 
 
 def check_preconditions(
-    spec: RunSpec, run: Path, rank: int, world_size: int, nodes: OneNode | Nodes = ONE_NODE
+    spec: RunSpec, run: Path, rank: int, world_size: int, nodes: Processes = ONE_NODE
 ) -> tuple[Dataset, Decision]:
     """Return the run's data set, opened, and its precision; raise BadInput for the first thing that it needs and lacks.
 
@@ -60,6 +60,12 @@ def check_preconditions(
 
         check_teacher(spec, dataset)
     return dataset, decision
+
+
+def check_specs(spec: RunSpec, nodes: Processes) -> None:
+    """Refuse a spec that differs from the first process's in more than what each node may have for itself."""
+    for key, value in shared_keys(spec).items():
+        nodes.check_same(f"key '{key}'", value)
 
 
 def describe_data(dataset: Dataset) -> str:
