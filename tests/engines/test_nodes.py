@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.config import YAMLS, load_spec
 from bench.engines import nodes
+from bench.engines.identity import choose_precision
 from bench.engines.nodes import Nodes, lost_words, wait_for_port
 from bench.engines.stopping import PeerWatch, RunStopped, explain
 from bench.util.errors import BadInput
 from bench.util.ports import free_port
+from tests.engines.cpus import AVX2, SAPPHIRE_RAPIDS, replace_cpu
 from tests.nodes import Launched, left_running, start_nodes
 
 Pair = tuple[Nodes, Nodes]
@@ -62,6 +65,18 @@ def test_what_must_be_the_same_is_compared(pair: Pair) -> None:
     second.check_same("seed 3", 3)
     with pytest.raises(BadInput, match=r"node 1 \(two\) has another seed 4 than node 0: 4, not 3"):
         second.check_same("seed 4", 4)
+
+
+def test_the_first_process_decides_the_precision(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a node whose processor would choose another, and in words where that one cannot compute it."""
+    spec = load_spec(YAMLS.parent / "tests" / "small.yaml", ["device=cpu"])
+    replace_cpu(monkeypatch, AVX2)
+    assert choose_precision(spec, tmp_path, pair[0]).precision == "fp32"
+    replace_cpu(monkeypatch, SAPPHIRE_RAPIDS)
+    assert choose_precision(spec, tmp_path, pair[1]).precision == "fp32"
+    pair[0].from_first("precision", lambda: "amp_fp16")
+    with pytest.raises(BadInput, match="amp_fp16, which this CPU with AMX cannot compute"):
+        choose_precision(spec, tmp_path, pair[1])
 
 
 @pytest.mark.parametrize("failing", [0, 1])
