@@ -30,6 +30,7 @@ from bench.environment import describe_environment, process_started
 from bench.records import RunWriter, read_state, run_directory
 from bench.spec import RunSpec
 from bench.util.cli import OK, make_parser, run_command
+from bench.util.parent import end_with_launcher
 from bench.util.ranks import rank, world_size
 
 AGAIN = "delete it, or change seed or experiment, to train again"
@@ -94,6 +95,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    end_with_launcher()
     # A data file that is truncated while it is mapped ends the process by SIGBUS: say at least where.
     faulthandler.enable()
     keep_freed_memory()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from bench.util.errors import BadInput
 
@@ -13,10 +14,17 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
     Text is written as UTF-8. Raises OSError when the disk refuses; what was there before is untouched then.
     """
+    with replacing(path) as handle:
+        handle.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write, which takes the path's place when this is left, as `write_atomically` says."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as handle:
-            handle.write(content.encode() if isinstance(content, str) else content)
+            yield handle
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)

@@ -16,6 +16,8 @@ from bench.sweep.backends.machine import Machine, Slot, driver_lists
 from bench.util.errors import BadInput
 
 VARIABLE = "BENCH_LOCKS"
+# In the system's temporary directory.
+DEFAULT = "efficient-training-bench-{}"
 
 
 @dataclass
@@ -46,9 +48,15 @@ class HostLocks:
 
         Runs of a suite that holds the whole host share its locks; what is returned is released separately.
         """
-        if self._kept:
-            return share(self._kept)
-        locks = [self._lock(name) for name in names_of(slot)]
+        return share(self._kept) if self._kept else self._try(names_of(slot))
+
+    def take_all(self, machine: Machine) -> CoreLock | None:
+        """Lock the whole host for one run and return the locks, None if another run holds a part of it."""
+        return self._try(everything(machine))
+
+    def _try(self, names: Iterable[str]) -> CoreLock | None:
+        """Lock cores and GPUs by their names and return the locks, None if others hold one of them."""
+        locks = [self._lock(name) for name in names]
         try:
             return share(locks) if all(lock.acquire() for lock in locks) else None
         finally:
@@ -79,15 +87,23 @@ class HostLocks:
 
 def lock_folder() -> Path:
     """Return the folder of this user's locks, made if need be; raise BadInput if it belongs to another user."""
-    default = Path(tempfile.gettempdir()) / f"efficient-training-bench-{os.getuid()}"
-    folder = Path(os.environ.get(VARIABLE) or default)
+    return own_folder(VARIABLE)
+
+
+def own_folder(variable: str, suffix: str = "") -> Path:
+    """Return a folder of this user's, made if need be: a variable's value, else one of the system's temporary ones.
+
+    Raises BadInput if it belongs to another user.
+    """
+    default = Path(tempfile.gettempdir()) / (DEFAULT.format(os.getuid()) + suffix)
+    folder = Path(os.environ.get(variable) or default)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = folder.stat().st_uid
     except OSError as error:
-        raise BadInput(f"{VARIABLE}: {folder} cannot be created: {error.strerror or error}") from None
+        raise BadInput(f"{variable}: {folder} cannot be created: {error.strerror or error}") from None
     if owner != os.getuid():
-        raise BadInput(f"{VARIABLE}: {folder} belongs to another user; set {VARIABLE} to a folder of your own")
+        raise BadInput(f"{variable}: {folder} belongs to another user; set {variable} to a folder of your own")
     return folder
 
 

@@ -48,10 +48,13 @@ def explain_exit(code: int) -> str:
 class Tree:
     """A run's launcher and all that it started: a process group of its own, whose output is appended to a log.
 
-    It starts at once on the slot's cores and GPUs; `locks` are the open lock files that it inherits.
+    It starts at once on the slot's cores and GPUs, in `folder` or else where this process is; `locks` are the open lock
+    files that it inherits.
     """
 
-    def __init__(self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int]) -> None:
+    def __init__(
+        self, command: Sequence[str], slot: Slot, log: Path, locks: Sequence[int], folder: Path | None = None
+    ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output, pinned(slot.cores):
             output.write(f"$ {shlex.join(command)}\n".encode())
@@ -59,6 +62,7 @@ class Tree:
             self.log_start = output.tell()
             self.process = subprocess.Popen(
                 command,
+                cwd=folder,
                 env=slot.environment(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
