@@ -18,7 +18,7 @@ from bench.budget import data_sizes
 from bench.engines.preconditions import check_logging, check_writable
 from bench.sweep.backends.interface import Backend
 from bench.sweep.backends.locks import RunLock
-from bench.sweep.backends.registry import BACKENDS, DEFAULT
+from bench.sweep.backends.registry import BACKENDS, DEFAULT, OPTIONS
 from bench.sweep.elsewhere import elsewhere_lines
 from bench.sweep.progress import LiveView, TimeLeft, make_view
 from bench.sweep.report import failure_lines, invalid_lines, plan_lines, repeated_line, say
@@ -42,6 +42,17 @@ def workers_argument(text: str) -> int | None:
     return None if text == "auto" else int(text)
 
 
+def seconds_argument(text: str) -> float:
+    """Return a number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}': allowed is a number of seconds, such as 30")
+    return seconds
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.sweep", __doc__ or "", EXAMPLE)
@@ -53,15 +64,29 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--retry-failed", action="store_true", help="train failed runs again")
     where = f"where to train: {', '.join(BACKENDS)} (default: {DEFAULT})"
     parser.add_argument("--backend", default=DEFAULT, metavar="NAME", help=where)
+    address = "the cluster of --backend ray: auto, or ray://… (default: Ray is started on this machine)"
+    parser.add_argument("--address", metavar="ADDRESS", help=address)
+    fetch = "how often a checkpoint is fetched from a node of --backend ray (default: 30)"
+    parser.add_argument("--fetch-every", type=seconds_argument, metavar="SECONDS", help=fetch)
     parser.add_argument("--workers", type=workers_argument, metavar="N|auto", help="number of runs at a time")
     parser.add_argument("--measure", action="store_true", help="measure the speed of this machine again")
     return parser
 
 
-def make_backend(name: str, suite: Suite) -> Backend[Any]:
-    """Return a backend for a suite; raise BadInput for a name that is not registered."""
+def make_backend(arguments: argparse.Namespace, suite: Suite) -> Backend[Any]:
+    """Return the backend of the command line for a suite.
+
+    Raises BadInput for a name that is not registered, and for options of another backend.
+    """
+    name = arguments.backend
     check_known("backend", name, BACKENDS)
-    return BACKENDS[name](suite)
+    given = {key: getattr(arguments, key) for keys in OPTIONS.values() for key in keys}
+    given = {key: value for key, value in given.items() if value is not None}
+    for key in given:
+        if key not in OPTIONS.get(name, ()):
+            owners = " or ".join(other for other, keys in OPTIONS.items() if key in keys)
+            raise BadInput(f"--{key.replace('_', '-')} is for --backend {owners}, not {name}")
+    return BACKENDS[name](suite, **given)
 
 
 def usable(plan: Plan, prepare: Callable[[PlannedRun], None] | None = None) -> Plan:
@@ -208,5 +233,5 @@ def main(words: Sequence[str]) -> int:
     if fleets:
         say(list(elsewhere_lines(usable(plan), fleets)))
         return OK
-    backend = make_backend(arguments.backend, plan.suite)
+    backend = make_backend(arguments, plan.suite)
     return dry_run(plan, arguments, backend) if arguments.dry_run else execute(plan, arguments, backend)

@@ -4,8 +4,11 @@ from importlib.util import find_spec
 
 from bench.util.errors import BadInput
 
-# What installs the packages of an extra of this project.
+# What installs the packages of the extras of this project.
 EVALUATE = "-e '.[evaluate]'"
+RAY = "-e '.[ray]'"
+# What an address ray://… needs beside it.
+RAY_CLIENT = "'ray[client]'"
 
 
 def require(module: str, requirement: str, use: str) -> None:

@@ -1,8 +1,8 @@
-"""Stand in for a training: `python tests/sweep/trainer.py RUN_DIRECTORY SPEC_FILE BEHAVIOUR`.
+"""Stand in for a training: `python tests/sweep/trainer.py RUN_DIRECTORY SPEC_FILE BEHAVIOUR [STARTS]`.
 
 It needs the standard library alone, and keeps what `bench/train.py` promises: the run's lock, epochs, a result at the
 end, a checkpoint at SIGTERM from which the next start goes on, exit code 143. Every start is noted in `starts.txt` of
-the runs folder. Nothing is trained.
+the runs folder, or the file STARTS. Nothing is trained.
 """
 
 import fcntl
@@ -18,12 +18,12 @@ EPOCHS = 4
 SECONDS = 0.04
 
 
-def note_start(run: Path) -> None:
-    """Append who starts what, where, to the runs folder's list; one write, so that lines do not mix."""
+def note_start(run: Path, starts: Path) -> None:
+    """Append who starts what, where, to a list; one write, so that lines do not mix."""
     names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "RANK")
     seen = {name: os.environ.get(name) for name in names}
     line = {"run": run.name, "pid": os.getpid(), "cores": sorted(os.sched_getaffinity(0)), **seen}
-    with (run.parent.parent / "starts.txt").open("a") as handle:
+    with starts.open("a") as handle:
         handle.write(json.dumps(line) + "\n")
 
 
@@ -49,6 +49,8 @@ def misbehave(behaviour: str, run: Path) -> None:
         sys.exit(1)
     if behaviour == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if behaviour == "lethal":
+        os.kill(os.getppid(), signal.SIGKILL)
     if behaviour == "no result":
         sys.exit(0)
 
@@ -60,24 +62,41 @@ def wait_until_released(run: Path) -> None:
         time.sleep(0.02)
 
 
+def save(run: Path, epoch: int) -> None:
+    """Write a checkpoint after so many epochs, there whole or not at all."""
+    saved = run / "checkpoints" / "epoch"
+    saved.parent.mkdir(exist_ok=True)
+    saved.with_name(".epoch.tmp").write_text(str(epoch))
+    saved.with_name(".epoch.tmp").replace(saved)
+
+
 def train(run: Path, spec: dict, behaviour: str) -> None:
-    """Write an epoch's row after another, and the result; at SIGTERM a checkpoint instead."""
+    """Write an epoch's row after another, and the result; at SIGTERM a checkpoint instead.
+
+    A run that is "waiting" writes one after each epoch, and does not begin the last.
+    """
     asked = []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
     saved = run / "checkpoints" / "epoch"
     first = int(saved.read_text()) if saved.exists() else 0
+    if first:
+        rows = (run / "epochs.jsonl").read_text().splitlines(keepends=True)
+        (run / "epochs.jsonl").write_text("".join(rows[:first]))
     if behaviour == "held":
         wait_until_released(run)
     for epoch in range(first, EPOCHS):
         time.sleep(SECONDS * (25 if behaviour == "slow" else 1))
+        while behaviour == "waiting" and epoch == EPOCHS - 1 and not asked:
+            time.sleep(0.02)
         if asked:
-            saved.parent.mkdir(exist_ok=True)
-            saved.write_text(str(epoch))
+            save(run, epoch)
             print("stopped by SIGTERM; saved a checkpoint", flush=True)
             sys.exit(143)
         row = {"epoch": epoch + 1, "batch": epoch + 1, "eval_top1": 10.0 * epoch, "train_seconds": 1.0 + epoch}
         with (run / "epochs.jsonl").open("a") as handle:
             handle.write(json.dumps(row) + "\n")
+        if behaviour == "waiting":
+            save(run, epoch + 1)
     result = {"status": "finished", "top1": 30.0, "images_per_second": 100.0 + len(run.parent.name)}
     result |= {"seconds": {"train": 4.0, "total": 5.0}, "machine": {"device": "cpu", "cores": 2}, "spec": spec}
     (run / ".result").write_text(json.dumps(result))
@@ -87,10 +106,12 @@ def train(run: Path, spec: dict, behaviour: str) -> None:
 def main() -> None:
     """Train, or start a process that does and wait for it, as the launcher does."""
     run, text, behaviour = Path(sys.argv[1]), Path(sys.argv[2]).read_text(), sys.argv[3]
+    starts = Path(sys.argv[4]) if len(sys.argv) > 4 else run.parent.parent / "starts.txt"
     if behaviour == "launcher":
-        sys.exit(subprocess.run([sys.executable, __file__, sys.argv[1], sys.argv[2], "slow"], check=False).returncode)
+        command = [sys.executable, __file__, sys.argv[1], sys.argv[2], "slow", *sys.argv[4:]]
+        sys.exit(subprocess.run(command, check=False).returncode)
     run.mkdir(parents=True, exist_ok=True)
-    note_start(run)
+    note_start(run, starts)
     handle = lock(run)
     (run / "spec.yaml").write_text(text)
     misbehave(behaviour, run)

@@ -20,11 +20,12 @@ from bench.sweep.backends.interface import Backend, Exit
 from bench.sweep.backends.local import LocalBackend
 from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.machine import Machine
+from bench.sweep.backends.registry import on_ray
 from bench.sweep.states import last_lines, log_path
 from bench.sweep.suite import PlannedRun, Suite
 from bench.sweep.timing.estimate import Estimate, tasks_of, works_of
 from bench.sweep.timing.throughput import Figures
-from tests.sweep.stand_in import stand_in, stand_in_at
+from tests.sweep.stand_in import stand_in, stand_in_at, stand_in_elsewhere
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,16 @@ class RemoteBackend:
         return self._jobs[-1]
 
 
+def stand_in_on_ray(suite: Suite, **options: Any) -> Backend[Any]:
+    """Return the backend that is tested in `test_ray`; what steers the stand-in is what this process has now."""
+    runs = Path(suite.runs)
+    launcher = partial(stand_in_elsewhere, os.environ.get("FAKE", "{}"), str(runs / "starts.txt"))
+    return on_ray(suite, launcher=launcher, **options)
+
+
 # The rows of the registry with which tests train nothing.
-STAND_INS: dict[str, Callable[[Suite], Backend[Any]]] = {
+STAND_INS: dict[str, Callable[..., Backend[Any]]] = {
     "local": partial(LocalBackend, launcher=stand_in),
+    "ray": stand_in_on_ray,
     "remote": RemoteBackend,
 }
