@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bench.analysis.wandb_ids import EVALUATIONS, run_id
@@ -27,19 +26,6 @@ TIMEOUT_SECONDS = 600
 # What wandb calls a file that has been uploaded.
 MARK = ".synced"
 UPLOADED, BEFORE, NONE, LOST = "uploaded", "uploaded before", "no offline W&B run", "not uploaded"
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a run is uploaded to."""
-
-    entity: str
-    project: str
-
-    @property
-    def name(self) -> str:
-        """Return how W&B's addresses call it."""
-        return f"{self.entity}/{self.project}"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -103,20 +89,20 @@ def mark_of(file: Path) -> Path:
     return file.with_name(f"{file.name}{MARK}")
 
 
-def find_targets(records: Sequence[RunRecord], entity: str | None, project: str | None) -> dict[str, Target]:
-    """Return run id → where it is uploaded to; raise BadInput without login, network, or one of the entities."""
+def find_targets(records: Sequence[RunRecord], entity: str | None, project: str | None) -> dict[str, str]:
+    """Return run id → entity/project that it goes to; raise BadInput without login, network, or one of the entities."""
     own = check_account(ASKED, OTHERWISE)
     targets = {}
     for record in records:
         declared = record.spec.get("wandb") or {}
         owner = entity or declared.get("entity") or own
-        targets[record.run_id] = Target(str(owner), str(project or declared.get("project")))
-    for name in dict.fromkeys(target.entity for target in targets.values()):
+        targets[record.run_id] = f"{owner}/{project or declared.get('project')}"
+    for name in dict.fromkeys(target.partition("/")[0] for target in targets.values()):
         check_entity("bench.sync", OTHERWISE, name)
     return targets
 
 
-def send(record: RunRecord, file: Path | None, target: Target) -> tuple[str, str]:
+def send(record: RunRecord, file: Path | None, target: str) -> tuple[str, str]:
     """Upload a run's offline file; return its state now, with where it is or why it is not there."""
     assert file is not None, "only runs with a file are sent"
     try:
@@ -129,14 +115,15 @@ def send(record: RunRecord, file: Path | None, target: Target) -> tuple[str, str
         return LOST, refusal
     if record.finished:
         mark_of(file).touch()
-    return UPLOADED, f"{target.name}/runs/{name}{'' if record.finished else ' (so far: it has not finished)'}"
+    return UPLOADED, f"{target}/runs/{name}{'' if record.finished else ' (so far: it has not finished)'}"
 
 
-def call_wandb(folder: Path, target: Target) -> subprocess.CompletedProcess[str]:
+def call_wandb(folder: Path, target: str) -> subprocess.CompletedProcess[str]:
     """Let `wandb sync` upload one offline folder; it marks even what failed, so that is done here."""
     environment = {**os.environ, "WANDB_SILENT": "false", "WANDB_ERROR_REPORTING": "false", "NO_COLOR": "1"}
     environment.pop("WANDB_MODE", None)
-    words = ["--no-mark-synced", "--entity", target.entity, "--project", target.project, str(folder)]
+    entity, _, project = target.partition("/")
+    words = ["--no-mark-synced", "--entity", entity, "--project", project, str(folder)]
     command = [sys.executable, "-m", "wandb", "sync", *words]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_SECONDS
@@ -152,16 +139,16 @@ def first_error(done: subprocess.CompletedProcess[str]) -> str:
     return f"wandb sync ended with code {done.returncode}" if done.returncode else ""
 
 
-def complete_online(record: RunRecord, target: Target, name: str) -> str:
+def complete_online(record: RunRecord, target: str, name: str) -> str:
     """Add to W&B's run what its record was evaluated on, and return why W&B does not have it, or nothing."""
     import wandb
 
     try:
-        run = wandb.Api().run(f"{target.name}/{name}")
+        run = wandb.Api().run(f"{target}/{name}")
         if record.evaluations:
             run.summary.update({EVALUATIONS: dict(record.evaluations)})
     except (wandb.errors.Error, ValueError, OSError) as error:
-        return f"{target.name} does not have it: {first_line(error)}"
+        return f"{target} does not have it: {first_line(error)}"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,7 +92,7 @@ def _rates(mine: Times, count: int, theirs: Times, their_count: int) -> dict[str
     for clock in ("wall", "processor"):
         rates = [count / seconds for seconds in getattr(mine, clock)]
         ratios = [rate * s / their_count for rate, s in zip(rates, getattr(theirs, clock), strict=True)]
-        result[clock] = {"rate": asdict(spread(rates)), "ratio": asdict(spread(ratios)), "rates": rates}
+        result[clock] = {"rate": spread(rates)._asdict(), "ratio": spread(ratios)._asdict(), "rates": rates}
     return result
 
 
@@ -112,7 +111,7 @@ def epoch_seconds(images: Tensor, batch_size: int, threads: int, rounds: int) ->
     works = {str(count): (lambda count=count: epoch(count)) for count in sorted({1, threads})}
     times = take_turns(works, rounds)
     return {
-        count: {clock: asdict(spread(getattr(taken, clock))) for clock in ("wall", "processor")}
+        count: {clock: spread(getattr(taken, clock))._asdict() for clock in ("wall", "processor")}
         for count, taken in times.items()
     }
 

@@ -20,6 +20,15 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", nargs="+", metavar="MODEL", help="models of the zoo, or 'all'")
 
 
+def add_runs(parser: argparse.ArgumentParser, batch: int, steps: int, compared: str) -> None:
+    """Add the flags of a measurement by whole runs: of how many steps and images, how many of each thing compared."""
+    parser.add_argument("--batch", type=int, default=batch, metavar="N", help=f"global batch size ({batch})")
+    parser.add_argument("--steps", type=int, default=steps, metavar="N", help=f"steps of a run ({steps})")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help=f"runs of each {compared} (3)")
+    parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
+    add_json(parser)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where all numbers go."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all numbers")

@@ -7,8 +7,7 @@ measures one of each kind elsewhere. The table says for every case whether what 
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,8 +21,7 @@ from bench.speed.timing import take_turns
 from bench.util.cli import OK
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """A depthwise convolution: its channels, the height and width of its input, its kernel and stride."""
 
     channels: int
@@ -70,7 +68,11 @@ def measure(case: Case, batch: int, rounds: int, slow: Collection[str]) -> dict[
     """Return the seconds of every round in both types."""
     works = {"bfloat16": step_of(case, batch, torch.bfloat16), "float32": step_of(case, batch, torch.float32)}
     times = take_turns(works, rounds)
-    return {**asdict(case), "kept": is_kept(case, slow), "seconds": {name: taken.wall for name, taken in times.items()}}
+    return {
+        **case._asdict(),
+        "kept": is_kept(case, slow),
+        "seconds": {name: taken.wall for name, taken in times.items()},
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 from bench.config import YAMLS
 from bench.engines.deepspeed_check import require_deepspeed
 from bench.environment import REPOSITORY
-from bench.speed.command import add_json, check, describe, publish
+from bench.speed.command import add_runs, check, describe, publish
 from bench.speed.engines_table import engines_table
 from bench.util.cli import OK, make_parser
 from bench.util.errors import BadInput
@@ -73,11 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     model = f"models of the zoo, or 'all' ({DEFAULT_MODEL})"
     parser.add_argument("models", nargs="*", default=[DEFAULT_MODEL], metavar="MODEL", help=model)
     parser.add_argument("-n", "--processes", type=int, default=2, metavar="N", help="processes of a run (2)")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="global batch size (64)")
-    parser.add_argument("--steps", type=int, default=6, metavar="N", help="timed steps of a run (6)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each engine (3)")
-    parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
-    add_json(parser)
+    add_runs(parser, batch=64, steps=6, compared="engine")
     return parser
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from bench.config import YAMLS
 from bench.environment import REPOSITORY, usable_cores
 from bench.records import read_runs
-from bench.speed.command import add_json, add_models, check, describe, publish
+from bench.speed.command import add_models, add_runs, check, describe, publish
 from bench.speed.scaling_table import scaling_table
 from bench.util.cli import OK, make_parser
 from bench.util.errors import BadInput
@@ -72,11 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = make_parser("bench.speed scaling", "Measure processes × threads at the same global batch.", EXAMPLE)
     add_models(parser)
-    parser.add_argument("--batch", type=int, default=512, metavar="N", help="global batch size (512)")
-    parser.add_argument("--steps", type=int, default=24, metavar="N", help="steps of a run (24)")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="runs of each layout (3)")
-    parser.add_argument("--data", default="shapes100", metavar="NAME", help="data set (shapes100)")
-    add_json(parser)
+    add_runs(parser, batch=512, steps=24, compared="layout")
     return parser
 
 

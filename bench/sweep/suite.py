@@ -20,7 +20,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -216,8 +216,7 @@ def plan_suite(path: Path, overrides: Sequence[str] = ()) -> Plan:
     return Plan(suite, str(path), tuple(runs.values()), tuple(invalid.values()), named - len(runs))
 
 
-@dataclass(frozen=True)
-class Variant:
+class Variant(NamedTuple):
     """What is trained with each seed: a file, the arm of an ablation, and `key=value` overrides."""
 
     name: str

@@ -92,6 +92,12 @@ def _coatnet(builder: str, options: Mapping[str, Any] = NO_OPTIONS, **row: Any) 
     return Model(f"coatnet:{builder}", "coatnet", "hybrid_and_advanced", COATNET, options, **row)
 
 
+def _own_coatnet(variant_of: str, note: str, stated: Stated, **options: Any) -> Model:
+    """Return the row of a CoAtNet for CIFAR, the deck's own design."""
+    row = {"own_design": True, "note": note, "variant_of": variant_of, "stated": stated}
+    return _coatnet("coatnet_cifar_opt", options, **row)
+
+
 def _timm(name: str, family: str, technique: str, source: str, **row: Any) -> Model:
     """Return the row of a timm model, with timm's own name among the options."""
     return Model("timm_models:timm_model", family, technique, source, {"timm_name": name}, **row)
@@ -164,20 +170,9 @@ MODELS: dict[str, Model] = {
         variant_of="coatnet_0",
         stated=Stated(26_574_852, 341.89),
     ),
-    "coatnet_cifar_opt": _coatnet(
-        "coatnet_cifar_opt",
-        own_design=True,
-        note="ECA in place of squeeze-excite",
-        variant_of="coatnet_0",
-        stated=Stated(27_008_486, 136.24),
-    ),
-    "coatnet_cifar_opt_large_stem": _coatnet(
-        "coatnet_cifar_opt",
-        {"large_stem": True},
-        own_design=True,
-        note="5×5 depthwise stem",
-        variant_of="coatnet_cifar_opt",
-        stated=Stated(27_010_534, 137.41),
+    "coatnet_cifar_opt": _own_coatnet("coatnet_0", "ECA in place of squeeze-excite", Stated(27_008_486, 136.24)),
+    "coatnet_cifar_opt_large_stem": _own_coatnet(
+        "coatnet_cifar_opt", "5×5 depthwise stem", Stated(27_010_534, 137.41), large_stem=True
     ),
     "segnext_mscan_tiny": Model(
         "mscan:deck_mscan",

@@ -10,18 +10,8 @@ from bench.config import YAMLS
 from bench.records import read_runs
 from bench.sweep import train
 from bench.sweep.suite import plan_suite
+from bench.sweep.timing import elsewhere
 from bench.sweep.timing.devices import DEVICES, Fleet, find_device, read_fleets
-from bench.sweep.timing.elsewhere import (
-    MEASURED,
-    PUBLISHED,
-    STATED,
-    UNKNOWN,
-    Elsewhere,
-    least_memory,
-    makespan,
-    measured_rates,
-    plan_elsewhere,
-)
 from bench.sweep.timing.estimate import works_of
 from bench.util.cli import BAD_INPUT, OK, run_command
 from bench.util.errors import BadInput
@@ -31,11 +21,13 @@ from tests.fake_runs import write_fake_run
 DECK = YAMLS / "suites" / "deck.yaml"
 
 
-def planned(fleet: str, *words: str, records: Path | None = None) -> Elsewhere:
+def planned(fleet: str, *words: str, records: Path | None = None) -> elsewhere.Elsewhere:
     """Return what the deck's suite takes on a fleet, by the records of a folder."""
     plan, (there,) = plan_suite(DECK, words), read_fleets(fleet)
-    rates = measured_rates(read_runs(records)) if records else {}
-    return plan_elsewhere(there, plan.suite, plan.runs, works_of(plan.runs), rates, read_published(read_golden()))
+    rates = elsewhere.measured_rates(read_runs(records)) if records else {}
+    return elsewhere.plan_elsewhere(
+        there, plan.suite, plan.runs, works_of(plan.runs), rates, read_published(read_golden())
+    )
 
 
 def test_fleets_are_read() -> None:
@@ -96,7 +88,7 @@ def test_what_is_stated_of_a_v100_is_what_its_logs_tell() -> None:
 def test_a_device_does_not_train_in_a_precision_that_it_has_not() -> None:
     assert DEVICES["V100"].rate(1e9, "amp_bf16") is None
     sources = {run.source for run in planned("8xT4", "seeds=[0]", "precision=amp_bf16").runs.values()}
-    assert sources == {UNKNOWN}
+    assert sources == {elsewhere.UNKNOWN}
 
 
 @pytest.mark.parametrize(
@@ -115,11 +107,11 @@ def test_a_record_on_the_device_counts_more_than_logs_and_logs_more_than_what_is
     write_fake_run(tmp_path, "resnet_56")  # on a device that is not known
     found = planned("16xV100", "seeds=[0, 1]", records=tmp_path)
     by_model = {name.partition("/")[2].rpartition("-")[0].rpartition("-")[0]: run for name, run in found.runs.items()}
-    assert by_model["resnet_20"].source == MEASURED
+    assert by_model["resnet_20"].source == elsewhere.MEASURED
     assert by_model["resnet_20"].rate == pytest.approx(8 * 4200 / 4)
-    assert by_model["resnet_56"].source == PUBLISHED
+    assert by_model["resnet_56"].source == elsewhere.PUBLISHED
     # The log of cspresnet50 is of another network.
-    assert {name for name, run in by_model.items() if run.source == STATED} == {
+    assert {name for name, run in by_model.items() if run.source == elsewhere.STATED} == {
         "cspresnet50",
         "ghostnet_100",
         "hornet_tiny",
@@ -128,17 +120,17 @@ def test_a_record_on_the_device_counts_more_than_logs_and_logs_more_than_what_is
 
 
 def test_the_time_of_all_is_that_of_runs_that_start_in_their_order() -> None:
-    assert makespan([3.0, 1.0, 1.0, 4.0], 2) == 6.0
-    assert makespan([3.0, 1.0, 1.0, 4.0], 1) == 9.0
-    assert makespan([3.0, None], 2) is None
-    assert makespan([], 2) == 0.0
+    assert elsewhere.makespan([3.0, 1.0, 1.0, 4.0], 2) == 6.0
+    assert elsewhere.makespan([3.0, 1.0, 1.0, 4.0], 1) == 9.0
+    assert elsewhere.makespan([3.0, None], 2) is None
+    assert elsewhere.makespan([], 2) == 0.0
 
 
 def test_a_network_that_cannot_fit_is_found() -> None:
     """mlp_mixer_b16 with all 2048 images on one T4."""
     (run,) = (run for run in plan_suite(DECK, ["seeds=[0]"]).runs if run.spec.model.name == "mlp_mixer_b16")
     golden = read_golden()
-    eight, one = (least_memory(run.spec, golden, processes, DEVICES["T4"]) or 0.0 for processes in (8, 1))
+    eight, one = (elsewhere.least_memory(run.spec, golden, processes, DEVICES["T4"]) or 0.0 for processes in (8, 1))
     assert 17_948_772 * 16 / 2**30 < eight < one
     assert eight < 16
 
