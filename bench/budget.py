@@ -21,7 +21,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from algorithms.registry import ALGORITHMS, changes_steps, operate, unplanned
 from bench.data.sizes import size_shares
@@ -40,8 +40,7 @@ FORMS = "training compute such as '0.1 PFLOP' (GFLOP, TFLOP, PFLOP, EFLOP), or e
 PLACEHOLDER = "1ep"
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """A budget as it is declared: where, for which recipe's duration, and beside which duration, if any."""
 
     text: str

@@ -5,7 +5,7 @@ The launcher takes environment variables for options that are not given, and fai
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bench.util.errors import BadInput
 
@@ -14,8 +14,7 @@ EXAMPLE = (
 )
 
 
-@dataclass(frozen=True)
-class NodeOptions:
+class NodeOptions(NamedTuple):
     """What the launcher's options and variables say of this machine among those of a run; `here` is -n."""
 
     here: int

@@ -1,8 +1,8 @@
 """Find a run, the checkpoint to evaluate and the images, or say what is missing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,8 +15,7 @@ from bench.util.errors import BadInput, first_line
 SPLITS = ("test", "train")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """A checkpoint: where it is, what it holds, and whether it is of the run's end."""
 
     path: Path
