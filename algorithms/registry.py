@@ -171,6 +171,13 @@ ALGORITHMS: dict[str, AlgorithmRow] = {
         "Pascanu et al., ICML 2013",
         cost=PLAIN,
     ),
+    # Before label smoothing, which then acts on the blended labels.
+    "mixup_cutmix": AlgorithmRow(
+        "algorithms.mixup_cutmix:MixUpCutMix",
+        {"mixup_alpha": (Positive, 0.8), "cutmix_alpha": (Positive, 1.0), "cutmix_share": (Share, 0.5)},
+        "Touvron et al., DeiT, ICML 2021",
+        cost=PLAIN,
+    ),
     "label_smoothing": AlgorithmRow(
         "composer.algorithms:LabelSmoothing", {"smoothing": (Share, 0.1)}, "Szegedy et al., CVPR 2016", cost=PLAIN
     ),
@@ -257,10 +264,13 @@ ELSEWHERE: dict[str, str] = {
 # Pairs that would not do what their names promise.
 CONFLICTS: tuple[tuple[str, str, str], ...] = (
     ("mixup", "cutmix", "each mixes the batch that the other has already mixed; train one arm with each"),
+    ("mixup_cutmix", "mixup", "it mixes the batch by MixUp or by CutMix already"),
+    ("mixup_cutmix", "cutmix", "it mixes the batch by MixUp or by CutMix already"),
     ("ema", "swa", "both replace the weights that are evaluated"),
     ("sam", "selective_backprop", "both run extra forward passes and would prune or perturb the other's"),
     ("selective_backprop", "mixup", "it ranks samples by their loss, which mixed samples do not have"),
     ("selective_backprop", "cutmix", "it ranks samples by their loss, which mixed samples do not have"),
+    ("selective_backprop", "mixup_cutmix", "it ranks samples by their loss, which mixed samples do not have"),
     ("ghost_batchnorm", "weight_standardization", "Composer's surgery on both leaves BatchNorm of unknown batch size"),
 )
 

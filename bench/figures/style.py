@@ -32,6 +32,7 @@ TECHNIQUES: dict[str, tuple[str, str]] = {
     "modern_convolution": (VERMILION, "D"),
     "hybrid_and_advanced": (PURPLE, "v"),
     "mlp": (ORANGE, "p"),
+    "transformer": (SKY, "h"),
 }
 OTHER_TECHNIQUE = (GREY, "X")
 SETTINGS: Any = {

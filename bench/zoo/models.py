@@ -201,6 +201,17 @@ MODELS: dict[str, Model] = {
     "resnet_18": Model(
         "resnet:resnet_18", "resnet", "basic_resnet", RESNET, deck=False, note="3×3 stem", variant_of="ResNet-18"
     ),
+    "vit_tiny_cifar": Model(
+        "vit:vit",
+        "vit",
+        "transformer",
+        "Dosovitskiy et al., ViT, ICLR 2021; Touvron et al., DeiT, ICML 2021",
+        {"dim": 192, "depth": 12, "heads": 3, "patch": 4},
+        deck=False,
+        note="its patch is 4",
+        variant_of="DeiT-Ti/16",
+        stated=Stated(5_380_132, 365.12),
+    ),
     "speed_75": Model(
         "pooled:speed_75",
         "speed_75",

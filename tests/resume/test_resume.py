@@ -71,6 +71,12 @@ SETS: dict[str, list[str]] = {
         "algorithms.label_smoothing={}",
         "augmentation.sizes=[[0.5, 24], [1.0, 32]]",
     ],
+    "transformer": [
+        "model={name: vit_tiny_cifar, options: {dim: 24, depth: 2}}",
+        "algorithms.mixup_cutmix={}",
+        "algorithms.label_smoothing={}",
+        "optimizer={name: adamw, lr: 1e-3, decay: weights}",
+    ],
     "droppath": ["model.name=mlp_mixer_tiny", "max_duration=7ba", "schedule.name=constant", "schedule.warmup=2ba"],
 }
 
