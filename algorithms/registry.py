@@ -33,8 +33,8 @@ class TrainedWeights(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     path: Annotated[str, Field(min_length=1)]
-    network: str | None = None
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    network: str = ""
+    sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 def as_weights(value: Any) -> Any:

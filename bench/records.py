@@ -22,12 +22,12 @@ of epochs begun, and a row may hold an evaluation of an earlier step of its epoc
 best {top1, epoch} (a diagnostic: chosen on the evaluation split); model {name, family, technique, own_design,
 params, macs, activations, fingerprint, … (each null where it could not be counted; `uncounted_because` says why)};
 data {name, split, classes, image (channels, height, width; older records have none), train_samples, eval_samples};
-training {epochs, steps, samples, flops (of all passes; null where unknown, and `uncounted_because`; older records: 3
-forward passes a sample)}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second; machine {device,
-device_name, cpu, cores (that it may use), host_cores, world_size, nodes (where there are several), threads, precision
-(what the declared one became), compiled, packages, commit, kind (of the node, where a sweep on Ray trained the run)};
-of a run that went on by another engine or number of processes (`bench.train`'s --allow-change) also changes: [{step,
-before, after}], each of the latter {engine, world_size, batch_parts}.
+training {epochs, steps, samples, flops (of all passes, a teacher's too; null where unknown, and `uncounted_because`;
+older records: 3 forward passes a sample)}; seconds {startup, train, eval, checkpoint, other, total}; images_per_second;
+machine {device, device_name, cpu, cores (that it may use), host_cores, world_size, nodes (where there are several),
+threads, precision (what the declared one became), compiled, packages, commit, kind (of the node, where a sweep on Ray
+trained the run)}; of a run that went on by another engine or number of processes (`bench.train`'s --allow-change) also
+changes: [{step, before, after}], each of the latter {engine, world_size, batch_parts}.
 
 `failed.json`: status, reason, step, epoch, lr, loss (text when no number), checkpoint (the last good one, or null).
 

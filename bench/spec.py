@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import reduce
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -20,6 +22,7 @@ from pydantic import (
     Tag,
 )
 
+from algorithms.registry import TrainedWeights, as_weights
 from bench.util.duration import Duration
 
 Scalar = bool | int | float | str
@@ -81,12 +84,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
 
 
+class WeightsSection(TrainedWeights, Section):
+    """Trained weights that a network starts from; in a YAML their path alone will do."""
+
+
 class ModelSection(Section):
     """Which network is trained."""
 
     name: ModelName
     stem: Literal["imagenet", "cifar"] | None = None
     options: dict[str, Scalar] = {}
+    # Where the training starts: the folder of a finished run, or a safetensors file; null is from scratch.
+    weights: Annotated[WeightsSection, BeforeValidator(as_weights)] | None = None
 
 
 class AugmentationSection(Section):
@@ -311,6 +320,8 @@ class AblationSection(Section):
     other_names: dict[str, ModelName] = {}
 
 
+# Where weights are that a run learns from or starts from: their digests stand for these paths.
+WEIGHTS_PATHS = ("algorithms.distillation.teacher.path", "model.weights.path")
 # Keys that say where or how a run is executed and recorded, not what is trained.
 NOT_IDENTITY = (
     "seed",
@@ -318,8 +329,7 @@ NOT_IDENTITY = (
     "experiment",
     "runs",
     "data.root",
-    # Its digest stands for it.
-    "algorithms.distillation.teacher.path",
+    *WEIGHTS_PATHS,
     "engine",
     "deepspeed",
     "device",
@@ -334,9 +344,20 @@ NOT_IDENTITY = (
 OF_A_NODE = ("runs", "data.root", "threads")
 
 
+# Keys that are part of the identity where they are set: recipes that were declared before the schema had them stay
+# the same, to the hash.
+WHERE_SET = ("model.weights",)
+
+
 def recipe_identity(spec: RunSpec) -> dict[str, Any]:
     """Return the part of the spec that decides the result, without the seed."""
-    return leave_out(spec.model_dump(mode="json"), NOT_IDENTITY)
+    return identity_of(spec.model_dump(mode="json"))
+
+
+def identity_of(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a complete spec, as plain data, that decides the result."""
+    unset = [key for key in WHERE_SET if not reduce(lambda part, name: part.get(name) or {}, key.split("."), content)]
+    return leave_out(content, [*NOT_IDENTITY, *unset])
 
 
 def shared_keys(spec: RunSpec) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def test_identity_leaves_out_seed_and_place_only(teacher: Path) -> None:
     assert recipe_hash(spec) == recipe_hash(same)
     for override in ("optimizer.lr=0.2", "batch_size=64", "data.split=tuning", "precision=fp32", "algorithms.ema={}"):
         assert recipe_hash(spec) != recipe_hash(load_spec(RESNET, [override])), override
-    declared = load_spec(RESNET, [f"algorithms.distillation.teacher={teacher}"]).model_dump()
+    words = [f"algorithms.distillation.teacher={teacher}", f"model.weights={teacher}"]
+    declared = load_spec(RESNET, words).model_dump()
     for key in NOT_IDENTITY:
         assert holds(declared, key.split(".")), key
 

@@ -55,6 +55,7 @@ DECK_OPTIMIZERS: dict[str, DeckOptimizer] = {
 }
 # What every family has in common, as dotted keys of the spec (DESIGN: "the published recipe").
 DECK_SPEC: dict[str, Any] = {
+    "model.weights": None,
     "data.name": "cifar100",
     "data.split": "test",
     "augmentation.crop_padding": 4,
@@ -70,6 +71,7 @@ DECK_SPEC: dict[str, Any] = {
     "algorithms.gradient_clipping.clipping_threshold": 1.0,
 }
 LIGHT_SPEC: dict[str, Any] = {
+    "model.weights": None,
     "data.name": "cifar100",
     "data.split": "test",
     "augmentation.crop_padding": 4,

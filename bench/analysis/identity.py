@@ -5,7 +5,7 @@ from functools import cache
 from types import MappingProxyType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from bench.spec import NOT_IDENTITY, RunSpec, Section, leave_out
+from bench.spec import RunSpec, Section, identity_of
 
 Content = Mapping[str, Any]
 Schema = type[Section]
@@ -18,12 +18,18 @@ def recorded_identity(content: Content, schema: Schema = RunSpec) -> dict[str, A
     left out: W&B's configurations hold some of other tools.
     """
     known = {key: value for key, value in renamed(content).items() if key in schema.model_fields}
-    return leave_out(fill_in(known, schema), NOT_IDENTITY)
+    return identity_of(fill_in(known, schema))
 
 
 def recipe_without_model(content: Content) -> dict[str, Any]:
-    """Return what of a recorded spec's identity is not the network: the same for all networks of one recipe."""
-    return {key: value for key, value in recorded_identity(content).items() if key != "model"}
+    """Return what of a recorded spec's identity is not the network: the same for all networks of one recipe.
+
+    Weights that a network starts from are part of the recipe.
+    """
+    identity = recorded_identity(content)
+    weights = (identity.get("model") or {}).get("weights")
+    recipe = {key: value for key, value in identity.items() if key != "model"}
+    return {**recipe, "weights": weights} if weights else recipe
 
 
 def renamed(content: Content) -> Content:

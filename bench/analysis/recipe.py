@@ -31,14 +31,20 @@ FIELD_OF = {
     "compile": "precision",
     "model": "model",
     "model.stem": "stem",
+    "model.weights": "weights",
 }
+# Whether the training started from scratch or from trained weights.
+START, TRAINED = "start", "from trained weights"
+# Which weights a teacher has beside its network: told by their digest.
 TEACHER = "teacher"
 # What trained a run group stands in no spec (`bench.analysis.run_groups`).
 MACHINE = "machine"
 # Fields of the network and of the machine: they do not make another recipe.
 NOT_RECIPE = ("model", "stem", MACHINE)
 # Rows that differ in one of these are not ranked against each other.
-RANKED_TOGETHER = ("dataset", "split", "steps", "batch", "augmentation")
+RANKED_TOGETHER = ("dataset", "split", "steps", "batch", "augmentation", START)
+# Fields that are mentioned only where they say something.
+UNMENTIONED = ("weights", START, TEACHER)
 # What parts the words of a field's keys, where it is not a space.
 SEPARATORS = {"augmentation": " + ", "schedule": ", ", "precision": ", "}
 # The texts of a field that has nothing to say, and of one without words here whose keys have their defaults.
@@ -90,6 +96,7 @@ WORDS: dict[str, Callable[[Any], str]] = {
     "model.name": str,
     "model.stem": str,
     "model.options": settings_text,
+    "model.weights": lambda value: f"{value['network']} {value['sha256'][:8]}".strip(),
 }
 
 
@@ -104,7 +111,7 @@ def field_of(key: str) -> str:
 def field_names(schema: Schema = RunSpec) -> tuple[str, ...]:
     """Return the fields of a schema in the order of the tables: those of the recipe before those of the network."""
     sections = (key for key in schema.model_fields if key not in NOT_IDENTITY)
-    names = dict.fromkeys([*FIELD_OF.values(), TEACHER, *map(field_of, sections)])
+    names = dict.fromkeys([*FIELD_OF.values(), *UNMENTIONED, *map(field_of, sections)])
     return tuple(sorted(names, key=lambda name: name in NOT_RECIPE))
 
 
@@ -120,6 +127,7 @@ def declared_fields(spec: Spec, schema: Schema = RunSpec) -> dict[str, str]:
         usual = key in defaults and defaults[key] == value
         words[field_of(key)].append(key_words(key, value, usual))
     words[TEACHER].append(teacher_digest(identity))
+    words[START].append(TRAINED if "weights" in identity["model"] else "")
     return {name: field_text(name, words[name]) for name in field_names(schema)}
 
 
@@ -150,7 +158,7 @@ def key_words(key: str, value: Any, usual: bool) -> str:
 
 def field_text(name: str, words: list[str]) -> str:
     """Return the text of a field from the words for its keys."""
-    empty = NOTHING if name in FIELD_OF.values() else DEFAULT
+    empty = NOTHING if name in FIELD_OF.values() and name not in UNMENTIONED else DEFAULT
     return SEPARATORS.get(name, " ").join(word for word in words if word) or empty
 
 

@@ -50,6 +50,7 @@ from bench.engines.results import make_result
 from bench.engines.resume import resume
 from bench.engines.schedule import RunSchedule
 from bench.engines.snapshot import unwrap_model
+from bench.engines.starting import start
 from bench.engines.stopping import Diverged, StopSignals
 from bench.engines.teacher import Teacher, load_teacher
 from bench.engines.unused import allow_unused
@@ -151,6 +152,7 @@ def build_trainer(
     reproducibility.seed_all(spec.seed)
     train, evaluation = build_loaders(spec, dataset, machine)
     model, image = parallelism.classifier(build_declared(spec.model, dataset)), dataset.image
+    start(spec, dataset, model.module, report)
     seconds = spec.max_duration.seconds
     deadline = [Deadline(seconds)] if seconds else []
     averages = any(ALGORITHMS[name].averaged for name in spec.algorithms)

@@ -36,9 +36,11 @@ def check_model(spec: RunSpec, dataset: Dataset) -> None:
     """Refuse a model that cannot be built for the data, and parts of the recipe that do not go with it."""
     from algorithms.muon import hidden_matrices
     from bench.engines.fast_import import import_composer
+    from bench.engines.starting import start
     from bench.zoo.build import build_declared
 
     model = build_declared(spec.model, dataset)
+    start(spec, dataset, model, lambda said: None)
     if spec.optimizer.name == "muon" and not hidden_matrices(model):
         raise BadInput(
             "key 'optimizer.name': 'muon' is for convolution filters and hidden matrices; this network has none"

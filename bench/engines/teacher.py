@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from pydantic import ValidationError
 from torch import Tensor
@@ -16,8 +15,9 @@ from bench.engines.evaluated import build_network, classify
 from bench.engines.machine import Machine
 from bench.engines.model_check import check_smaller
 from bench.engines.snapshot import describe
-from bench.pretrained import find_trained_run, read_weights_file
-from bench.records import WEIGHTS, RunRecord
+from bench.engines.starting import read_tensors
+from bench.pretrained import WeightsFile, find_trained_run, read_declared
+from bench.records import RunRecord
 from bench.spec import RunSpec
 from bench.util.errors import BadInput, first_line
 
@@ -47,7 +47,10 @@ def check_teacher(spec: RunSpec, dataset: Dataset) -> None:
 def find_teacher(spec: RunSpec) -> tuple[Path, RunRecord]:
     """Return the folder and the record of a resolved spec's teacher."""
     path = Path(spec.algorithms["distillation"]["teacher"]["path"]).expanduser()
-    return path, find_trained_run(path)
+    try:
+        return path, find_trained_run(path)
+    except BadInput as error:
+        raise BadInput(f"key '{KEY}': {error}") from None
 
 
 def check_images(spec: RunSpec, dataset: Dataset, record: RunRecord, path: Path) -> None:
@@ -71,9 +74,10 @@ def load_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
     torch's generators are as before.
     """
     path, record = find_teacher(spec)
-    data, digest = read_weights_file(path / WEIGHTS)
-    if digest != spec.algorithms["distillation"]["teacher"]["sha256"]:
-        raise BadInput(f"key '{KEY}': {path / WEIGHTS} has changed since the run was declared")
+    try:
+        file = read_declared(spec.algorithms["distillation"]["teacher"])
+    except BadInput as error:
+        raise BadInput(f"key '{KEY}': {error}") from None
     try:
         theirs = RunSpec.model_validate(dict(record.spec))
     except ValidationError as error:
@@ -81,21 +85,17 @@ def load_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
     devices = [torch.cuda.current_device()] if device == "gpu" else []
     with torch.random.fork_rng(devices):
         network = build_network(theirs, dataset, device)
-    give_weights(network, data, path / WEIGHTS)
+    give_weights(network, file)
     if "channels_last" in spec.algorithms:
         network.to(memory_format=torch.channels_last)
     return network.requires_grad_(False).eval()
 
 
-def give_weights(network: Classifier, data: bytes, path: Path) -> None:
+def give_weights(network: Classifier, file: WeightsFile) -> None:
     """Give a network the weights of a run's file; raise BadInput unless they are exactly its own."""
-    module = network.get_submodule("module")
-    try:
-        weights = safetensors.torch.load(data)
-    except Exception as error:  # whatever a damaged file sets off in the parser, which runs no code
-        raise BadInput(f"{path}: cannot be read as safetensors: {first_line(error)}") from None
+    module, weights = network.get_submodule("module"), read_tensors(file)
     if describe(weights) != describe(module.state_dict()):
-        raise BadInput(f"{path}: its weights do not fit the network that the run beside it records")
+        raise BadInput(f"{file.path}: its weights do not fit the network that the run beside it records")
     module.load_state_dict(weights)
 
 

@@ -9,14 +9,14 @@ from matplotlib.figure import Figure
 
 from bench.analysis.curves import Curve, curve_of
 from bench.analysis.metrics import HEADLINE, METRICS, with_unit
-from bench.analysis.recipe import RANKED_TOGETHER
+from bench.analysis.recipe import RANKED_TOGETHER, START
 from bench.analysis.run_groups import RunGroup, blocks_of, recorded_metrics
 from bench.figures import style
 from bench.figures.accuracy import Drawings, technique_of
 from bench.tables.notes import block_heading
 
 PARTS = {"train": ("train", style.VERMILION, "--"), "eval": ("evaluation", style.BLUE, "-")}
-COMPARED = ("dataset", "split")
+COMPARED = ("dataset", "split", START)
 LEGEND = 8.5
 BAND = "Line: mean over seeds; band: from the lowest to the highest seed. Epochs that not every run has are left out."
 TRAINED = (

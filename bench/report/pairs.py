@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from bench.analysis.cells import Phrase
-from bench.analysis.recipe import RANKED_TOGETHER
+from bench.analysis.recipe import RANKED_TOGETHER, START
 from bench.analysis.run_groups import RunGroup, differing
 from bench.report.contents import Contents
 from bench.tables.contrasts import (
@@ -20,7 +20,7 @@ from bench.tables.contrasts import (
 from bench.tables.page import format_cell
 
 # Accuracies of other data are not compared.
-COMPARED = ("dataset", "split")
+COMPARED = ("dataset", "split", START)
 # With more pairs the page would be too large: then only rows of one block are compared, then only with its first.
 MAX_PAIRS = 4000
 METHOD = Phrase(

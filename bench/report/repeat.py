@@ -15,7 +15,7 @@ from bench.analysis.identity import recorded_identity, schema_defaults
 from bench.analysis.recipe import number_text
 from bench.config import YAMLS, Reader, as_bases, find_base, load_spec, read_layers, read_yaml, spec_from_layers
 from bench.records import RunRecord
-from bench.spec import recipe_identity
+from bench.spec import WEIGHTS_PATHS, recipe_identity
 from bench.util.errors import BadInput, first_line
 
 # Sections of several kinds, whose settings are declared together where the kind is another one.
@@ -77,7 +77,7 @@ class Recipes:
         """Return what declares a recorded recipe with the fewest overrides."""
         # A record may come from a stranger: its model names a file only if the folder lists that.
         file = f"{record.model}.yaml" if record.model in self.models else f"{ANY_MODEL}.yaml"
-        wanted = flat(recorded_identity(record.spec))
+        wanted = flat(recorded_identity(record.spec)) | weights_paths(record)
         defaults = flat(schema_defaults(record.spec))
         declared = {recipe: self.declared(file, recipe) for recipe in (None, *self.names)}
         found = [
@@ -127,6 +127,12 @@ def flat(content: Mapping[str, Any], above: str = "") -> dict[str, Any]:
         else:
             result[f"{above}{key}"] = value
     return result
+
+
+def weights_paths(record: RunRecord) -> dict[str, Any]:
+    """Return where a record had the weights that it started or learned from, by dotted keys: a command must say it."""
+    recorded = flat(record.spec)
+    return {key: recorded[key] for key in WEIGHTS_PATHS if key in recorded}
 
 
 def overrides(declared: Leaves, wanted: Leaves, defaults: Leaves) -> tuple[str, ...]:

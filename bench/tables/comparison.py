@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, words
 from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.pareto import pareto_front
-from bench.analysis.recipe import RANKED_TOGETHER
+from bench.analysis.recipe import DEFAULT, RANKED_TOGETHER, START
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.tables import measures as m
 from bench.tables import notes
@@ -115,7 +115,7 @@ def ranked_table(
     common, networks = common_recipe(run_groups), notes.network_notes(run_groups)
     (scored,) = (column for column in columns if column.key == by)
     blocks = []
-    for values, members in block_items(run_groups, options):
+    for heading, members in block_items(run_groups, options):
         ordered = order(members, scored, ascending)
         scores = [score for _, score in ordered]
         places = zip(ranks([score.value for score in scores]), rank_ranges(scores, ascending), strict=True)
@@ -131,14 +131,24 @@ def ranked_table(
             )
             for (run_group, _), (place, left_open) in zip(ordered, places, strict=True)
         ]
-        blocks.append(Block(notes.block_heading(values) if values else None, rows))
+        blocks.append(Block(heading, rows))
     below = [RANGES, *([MIXED] if options.allow_mixed else []), *remarks, *([DIAGNOSTIC] if options.best else [])]
     return Table(name, title, shown, blocks, (*below, notes.recipe_line(common, ignore)))
 
 
-def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tuple[tuple[str, ...], list[RunGroup]]]:
-    """Return the blocks of comparable recipes by what they have in common; a single one if they may be mixed."""
-    return [((), list(run_groups))] if options.allow_mixed else list(blocks_of(run_groups).items())
+def block_items(run_groups: Sequence[RunGroup], options: m.Options) -> list[tuple[Phrase | None, list[RunGroup]]]:
+    """Return the blocks of comparable recipes with their headings.
+
+    Where they may be mixed it is one block without a heading, and one of what started from trained weights.
+    """
+    fields = (START,) if options.allow_mixed else RANKED_TOGETHER
+    blocks = blocks_of(run_groups, fields) or {(): []}
+    return [(heading_or_none(values, fields), members) for values, members in blocks.items()]
+
+
+def heading_or_none(values: Sequence[str], fields: Sequence[str]) -> Phrase | None:
+    """Return the heading of a block, None where there is nothing to say."""
+    return notes.block_heading(values, fields) if {*values} - {DEFAULT} else None
 
 
 def comparison(run_groups: Sequence[RunGroup], options: m.Options) -> Table:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from bench.analysis.ablations import Ablation, Arm
 from bench.analysis.cells import Block, Phrase, Row, missing, words
 from bench.analysis.metrics import HEADLINE
+from bench.analysis.recipe import START
 from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.tables import measures as m
-from bench.tables import notes
 from bench.tables.ablation_rows import ablation_rows, compared_fields, nearest_base
+from bench.tables.comparison import heading_or_none
 from bench.tables.contrasts import noise_block
 
 
@@ -27,12 +28,11 @@ class Found:
 
 def network_blocks(ablation: Ablation, run_groups: Sequence[RunGroup], options: m.Options) -> list[Block]:
     """Return, for each block of comparable recipes, the base, the arms, and the noise floor where there is one."""
-    fields = compared_fields(ablation)
-    items = {(): list(run_groups)} if options.allow_mixed else blocks_of(run_groups, fields)
+    fields = (START,) if options.allow_mixed else compared_fields(ablation)
+    items = blocks_of(run_groups, fields) or {(): []}
     blocks = []
     for values, members in items.items():
-        heading = notes.block_heading(values, fields) if values else None
-        blocks += named_blocks(ablation, members, heading, options)
+        blocks += named_blocks(ablation, members, heading_or_none(values, fields), options)
     return blocks
 
 

@@ -94,6 +94,7 @@ def recipe_line(common: Common, ignore: Sequence[str] = ()) -> Phrase:
 
 
 def block_heading(values: Sequence[str], names: Sequence[str] = RANKED_TOGETHER) -> Phrase:
-    """Return the heading of a block: what its rows have in common."""
-    parts = [Phrase("{}: {}", (Phrase(name), value)) for name, value in zip(names, values, strict=True)]
+    """Return the heading of a block: what its rows have in common, apart from fields that say nothing."""
+    said = [(name, value) for name, value in zip(names, values, strict=True) if value != DEFAULT]
+    parts = [Phrase("{}: {}", (Phrase(name), value)) for name, value in said]
     return joined(parts)

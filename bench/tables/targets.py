@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
 from bench.analysis.metrics import HEADLINE
+from bench.analysis.recipe import START
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
@@ -13,7 +14,7 @@ from bench.tables.comparison import CLOCK
 
 TARGETS = (40.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
-COMPARED = ("dataset", "split", "machine")
+COMPARED = ("dataset", "split", "machine", START)
 # What a heading or a column of its own tells.
 SHOWN = (*COMPARED, "steps")
 NAMED, SCORED = m.find("model", "steps", "n"), m.find("training_pflop", HEADLINE)

@@ -38,11 +38,11 @@ def represents(run_group: RunGroup) -> bool:
 def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the techniques ranked by the mean top-1 of their networks, within each block of comparable recipes."""
     blocks = []
-    for values, members in block_items([c for c in run_groups if represents(c)], options):
+    for heading, members in block_items([c for c in run_groups if represents(c)], options):
         groups: dict[str, list[RunGroup]] = defaultdict(list)
         for run_group in members:
             groups[str(run_group.first["model"].get("technique"))].append(run_group)
-        blocks.append(Block(notes.block_heading(values) if values else None, technique_rows(groups)))
+        blocks.append(Block(heading, technique_rows(groups)))
     first = MIXED if options.allow_mixed else RANKS
     return Table(
         "by_technique",

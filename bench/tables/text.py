@@ -50,6 +50,8 @@ WORDS = {
     "schedule": "学习率调度",
     "algorithms": "训练算法",
     "teacher": "教师网络",
+    "weights": "初始权重",
+    "start": "起点",
     "precision": "精度",
     "stem": "stem",
     "machine": "设备",

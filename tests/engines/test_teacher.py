@@ -85,6 +85,11 @@ def test_a_recorded_teacher_must_have_the_weights_it_had(teacher: Path, tmp_path
     recorded = json.dumps(spec.algorithms["distillation"]["teacher"])
     with refused([KEY, "sha256 is", "declared is"]):
         declare(recorded)
+    shutil.rmtree(moved)
+    assert declare(recorded) == spec, "a record is read where its teacher is not"
+    with refused([KEY, "is no run's folder"]):
+        check_teacher(declare(recorded), dataset)
+    write_teacher(tmp_path, seed=1).rename(moved)
     assert run_directory(declare(moved)) != run_directory(spec)
 
 
@@ -140,7 +145,7 @@ def not_safetensors(teacher: Path, result: dict[str, Any]) -> None:
         (other_classes, "tells 10 classes apart, shapes100 has 100"),
         (other_data, "was trained on cifar100, the run trains on shapes100"),
         (other_shapes, "weights do not fit the network"),
-        (not_safetensors, "cannot be read as safetensors"),
+        (not_safetensors, "a safetensors file is expected, this is a pickle"),
     ],
 )
 def test_a_teacher_that_does_not_fit_is_refused(

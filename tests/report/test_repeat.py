@@ -34,6 +34,10 @@ def test_committed_runs(record: RunRecord) -> None:
     assert declared(command) == (recorded_identity(record.spec), record.seed)
 
 
+# Weights that a record names and this machine does not have.
+ELSEWHERE = {"path": "runs/elsewhere/resnet_56-01234567-s0", "network": "resnet_56", "sha256": "7f" * 32}
+
+
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -41,6 +45,8 @@ def test_committed_runs(record: RunRecord) -> None:
         ("resnet_20", {"algorithms": {"cutmix": {"alpha": 0.5}}, "batch_size": 64}),
         ("mlp_mixer_tiny", {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.0}, "max_duration": "100ba"}),
         ("ghost_resnet_20", {"model": {"name": "ghost_resnet_20", "options": {"ratio": 3}}}),
+        ("resnet_20", {"algorithms": {"distillation": {"teacher": ELSEWHERE, "temperature": 2.0, "alpha": 0.5}}}),
+        ("resnet_20", {"model": {"name": "resnet_20", "weights": ELSEWHERE}}),
         ("resnet_32", {"schedule": {"name": "trapezoid", "cooldown": "0.4dur"}, "data": {"name": "shapes100"}}),
     ],
 )
