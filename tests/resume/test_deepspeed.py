@@ -4,6 +4,7 @@ The runs with several processes are those that partition anything.
 """
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,11 +17,16 @@ import psutil
 import pytest
 import torch
 
+from bench import train
+from bench.data.datasets import Dataset
 from bench.engines.checkpoints import Content, newest_valid
+from bench.evaluate.trained import load_trained, predict
 from bench.records import CHECKPOINTS, read_run
+from bench.util.cli import OK, run_command
+from bench.util.errors import BadInput
 from tests.conftest import REPOSITORY
 from tests.requirements import needs
-from tests.resume.runs import SMALL, compose, only_run
+from tests.resume.runs import SMALL, compose, only_run, start
 from tests.torture.compare import differences, final_state
 
 pytestmark = [
@@ -101,18 +107,68 @@ def kill(process: psutil.Process) -> None:
     psutil.wait_procs(everyone, timeout=30)
 
 
+Killed = Callable[[int], Path]
+
+
+@pytest.fixture(scope="module")
+def killed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Return a function that returns the runs folder of a run of two processes at a ZeRO stage, killed in mid-run."""
+
+    def train_and_kill(stage: int) -> Path:
+        """Kill every process of the run once it has saved two checkpoints."""
+        runs = tmp_path_factory.mktemp("killed")
+        process = compose("bench/train.py", words_of_two(runs, *words_at(stage)), root)
+        until = time.monotonic() + 120
+        while len(list(runs.glob(f"*/*/{CHECKPOINTS}/*.pt"))) < 2:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.02)
+        kill(psutil.Process(process.pid))
+        assert not only_run(runs).finished
+        return runs
+
+    return cache(train_and_kill)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", [2, 3])
 def test_a_killed_run_of_two_processes_goes_on_bit_for_bit(
-    stage: int, whole: Whole, root: Path, tmp_path: Path
+    stage: int, whole: Whole, killed: Killed, root: Path, tmp_path: Path
 ) -> None:
-    killed = compose("bench/train.py", words_of_two(tmp_path, *words_at(stage)), root)
-    until = time.monotonic() + 120
-    while len(list(tmp_path.glob(f"*/*/{CHECKPOINTS}/*.pt"))) < 2:
-        assert time.monotonic() < until
-        assert killed.poll() is None
-        time.sleep(0.02)
-    kill(psutil.Process(killed.pid))
-    assert not only_run(tmp_path).finished
+    shutil.copytree(killed(stage), tmp_path, dirs_exist_ok=True)
     run = train_with_two(root, tmp_path, *words_at(stage))
     assert differences(final_state(whole(stage)), final_state(run)) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_zero_3_began_is_evaluated_and_ended_by_composer_on_one_process(
+    whole: Whole, killed: Killed, dataset: Dataset, bench_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its checkpoint is that of any run; going on otherwise is refused without --allow-change, and recorded with it."""
+    result = read_run(whole(3)).result
+    assert result is not None
+    evaluated = predict(load_trained(whole(3), data_root=bench_data)).accuracy
+    assert evaluated["samples"] == result["evaluated_samples"] == 100
+    assert evaluated["top1"] == result["top1"]
+    assert evaluated["loss"] == pytest.approx(result["loss"], rel=1e-5)
+
+    shutil.copytree(killed(3), tmp_path, dirs_exist_ok=True)
+    words = ["precision=fp32", "checkpoint={interval: 1ba, keep: 3}"]
+    with pytest.raises(BadInput, match=r"by 2 processes, not 1.*or go on all the same with --allow-change"):
+        start(dataset, tmp_path, *words)
+    saved = last_checkpoint(only_run(tmp_path).path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    command = [*words_of_two(tmp_path, *words), "--allow-change"]
+    assert run_command(train.main, command) == OK
+    run = only_run(tmp_path)
+    assert run.finished
+    assert run.changes == [
+        {
+            "step": saved["timestamp"]["batch"],
+            "before": {"engine": "deepspeed", "world_size": 2, "batch_parts": 2},
+            "after": {"engine": "composer", "world_size": 1, "batch_parts": 1},
+        }
+    ]
+    assert last_checkpoint(run.path)["changes"] == run.changes
+    assert run.epochs[-1]["batch"] == 8
+    assert run.epochs[-1]["eval_samples"] == 100
