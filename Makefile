@@ -34,7 +34,7 @@ INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out repor
 SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --out reports/frontier
-EVALUATED := --runs reports/runs --experiment speed_cpu --experiment evaluated --out reports/evaluation
+EVALUATED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --out reports/evaluation
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.analysis.own_bands --runs reports/runs
 	$(BIN)/python -m bench.audit --runs reports/runs --out reports/claims
