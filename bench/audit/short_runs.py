@@ -6,10 +6,7 @@ most of the claimed networks have finished runs on CIFAR-100's test images.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from scipy.stats import spearmanr
+from typing import Any, NamedTuple
 
 from bench.analysis import stats
 from bench.analysis.health import DECK_SPEC, FULL_LENGTH, pick, recipe_of
@@ -27,8 +24,7 @@ FEWEST = 3
 HEADLINE = "top1"
 
 
-@dataclass(frozen=True)
-class ShortRuns:
+class ShortRuns(NamedTuple):
     """The runs of claimed networks by one short recipe, by the row of the claims; `duration` is the declared one."""
 
     duration: str
@@ -90,6 +86,8 @@ def _accuracies(short: ShortRuns, evidence: Evidence) -> list[str]:
         ]
         for c, place in sorted(zip(chosen, claimed_places, strict=True), key=lambda pair: pair[1])
     ]
+    from scipy.stats import spearmanr  # imported here: it takes a second, and most that import this need none of it
+
     rho = float(spearmanr([c.value for c in chosen], [ours[c.row].mean for c in chosen]).statistic)
     agree = (
         f"The two orders of these {len(chosen)} networks agree with Spearman's ρ = {minus(f'{rho:.2f}')}. "
