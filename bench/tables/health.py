@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.analysis.cells import Cell, Phrase
-from bench.analysis.health import Band, Mark, check_health, find_band
+from bench.analysis.health import FULL_LENGTH, Band, Mark, check_health, find_band
+from bench.analysis.own_bands import own_bands
 from bench.analysis.run_groups import RunGroup
 
 NO_WORDS = Cell(text=Phrase(""))
@@ -36,7 +37,17 @@ def health_notes(run_group: RunGroup) -> tuple[Phrase, ...]:
 
 
 def band_note(band: Band) -> Phrase:
-    """Return a band in words: what is usual, what is suspicious, and where that comes from."""
+    """Return a band in words: what is usual, what is suspicious, and where that comes from.
+
+    Bands of our own records are told for all networks of a recipe at once: each has one, from the same spread.
+    """
+    if band.recipe not in FULL_LENGTH:
+        spread = own_bands()[band.recipe]
+        return Phrase(
+            "health: by the 95 % prediction interval of our records of the same network under the {} recipe "
+            "(seed sd {:.2f}, df {}); suspicious at twice its width",
+            (Phrase(band.recipe), spread["sd"], spread["df"]),
+        )
     usual = (f"{band.low:g}–{band.high:g}", Phrase(band.recipe))
     limits = [
         Phrase("{} {:g}", (Phrase(word), limit))

@@ -161,6 +161,10 @@ LINES = {
     "Read off the built networks (python -m bench.zoo.components --update); one block stands for all.": (
         "由构建好的网络读出 (python -m bench.zoo.components --update)；以一个模块代表全部。"
     ),
+    "health: by the 95 % prediction interval of our records of the same network under the {} recipe "
+    "(seed sd {:.2f}, df {}); suspicious at twice its width": (
+        "健康度：依据我们同一网络在{0}方案下的记录的 95 % 预测区间（种子标准差 {1:.2f}，自由度 {2}）；超出两倍为可疑"
+    ),
     "health: usual top-1 {} under the {} recipe; source: {}": "健康度：{1}方案下通常的 Top-1 为 {0}；来源：{2}",
     "health: usual top-1 {} under the {} recipe, suspicious {}; source: {}": (
         "健康度：{1}方案下通常的 Top-1 为 {0}，{2} 则可疑；来源：{3}"
