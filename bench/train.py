@@ -10,6 +10,7 @@ import faulthandler
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 # Started as a script, Python puts this file's folder first on the path, where its siblings would shadow other packages.
@@ -40,8 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says which run is trained."""
     parser.add_argument("-f", "--file", required=True, metavar="YAML", help="the run's declaration")
     parser.add_argument("--arm", help="which arm, for the declaration of an ablation")
-    allowed = "go on by another engine or number of processes than the run began with, which its record then says"
-    parser.add_argument("--allow-change", action="store_true", help=allowed)
+    parser.add_argument("--allow-change", action="store_true", help="go on by another engine or number of processes")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to it, such as data.name=shapes100")
 
 
@@ -89,10 +89,7 @@ def run(
     return OK
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Train; rank 0 reports what ends the run early."""
-    return report_once(train, arguments)
-
+main = partial(report_once, train)  # rank 0 reports what ends the run early
 
 if __name__ == "__main__":
     end_with_launcher()
