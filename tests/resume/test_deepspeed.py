@@ -172,3 +172,17 @@ def test_a_run_that_zero_3_began_is_evaluated_and_ended_by_composer_on_one_proce
     assert last_checkpoint(run.path)["changes"] == run.changes
     assert run.epochs[-1]["batch"] == 8
     assert run.epochs[-1]["eval_samples"] == 100
+
+
+@pytest.mark.slow
+def test_a_large_network_with_adamw_trains_as_by_composer_alone(root: Path, tmp_path: Path) -> None:
+    """convnext_tiny: no BatchNorm, 28 million parameters, parts of which lie in both partitions."""
+    words = ["model.name=convnext_tiny", "optimizer={name: adamw, lr: 4e-4, weight_decay: 0.05}", "batch_size=16"]
+    words += ["max_duration=4ba", "schedule.warmup=1ba", "eval_interval=2ba"]
+    ours = read_run(train_with_two(root, tmp_path / "zero", *words, "engine=deepspeed", "deepspeed.zero_stage=2"))
+    theirs = read_run(train_with_two(root, tmp_path / "ddp", *words))
+    assert [row["batch"] for row in ours.epochs] == [2, 4]
+    for mine, other in zip(ours.epochs, theirs.epochs, strict=True):
+        for name in ("train_loss", "eval_loss"):
+            assert mine[name] == pytest.approx(other[name], rel=1e-3)
+        assert mine["eval_samples"] == other["eval_samples"] == 100

@@ -1,5 +1,6 @@
 """DDP and the ZeRO stages side by side: what each process holds, counted from its tensors by a real run."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,8 @@ from bench.speed import engines
 from bench.speed.engines_table import engines_table
 from bench.speed.held import held, new_bytes
 from bench.util.cli import BAD_INPUT, run_command
+from bench.zoo.counting.golden import read_golden
+from tests.requirements import needs
 
 RANK = {"precision": "fp32", "between": {"parameters": 2**20}, "process_bytes": 2**30}
 
@@ -50,3 +53,17 @@ def test_a_missing_extra_is_said_before_anything_starts(
     monkeypatch.setattr("bench.engines.deepspeed_check.find_spec", lambda name: None)
     assert run_command(engines.main, []) == BAD_INPUT
     assert "pip install 'deepspeed==" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@needs("deepspeed")
+def test_zero_holds_a_half_on_each_of_two_processes(bench_data: Path) -> None:
+    """By real runs: of a network's figures, SGD's momentum is one a parameter."""
+    whole = 4 * read_golden()["resnet_20"].params
+    words = ["-f", "yamls/resnet_20.yaml", "batch_size=16", "data.name=shapes100", "precision=fp32"]
+    found = {name: engines.run_once([*words, *engines.VARIANTS[name]], 2, 1)[0]["most"] for name in ("DDP", "ZeRO 2")}
+    assert found["DDP"]["parameters"] == found["DDP"]["optimizer"] == whole
+    assert found["DDP"]["gradients"] == 2 * whole  # with its buckets
+    # Its own copy of a half of the parameters, and their momentum; both are padded by a few elements.
+    assert found["ZeRO 2"]["optimizer"] == pytest.approx(whole, rel=0.01)
+    assert found["ZeRO 2"]["parameters"] == pytest.approx(whole, rel=0.01)
