@@ -35,6 +35,8 @@ SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --out reports/frontier
 EVALUATED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --out reports/evaluation
+DISTILLED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --experiment distillation \
+	--out reports/distillation
 reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.analysis.own_bands --runs reports/runs
 	$(BIN)/python -m bench.audit --runs reports/runs --out reports/claims
@@ -54,6 +56,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
 	$(BIN)/python -m bench.figures frontier $(FRONTIER)
 	$(BIN)/python -m bench.tables calibration robustness latency $(EVALUATED)
+	$(BIN)/python -m bench.tables distillation --paired $(DISTILLED)
 	$(BIN)/python -m bench.figures reliability_diagram superclass_confusion corruption_curves $(EVALUATED)
 	$(BIN)/python -m bench.figures adversarial_accuracy $(EVALUATED)
 	$(BIN)/python -m bench.speed report --out reports/speed.md
