@@ -4,7 +4,7 @@ One process tree trains one run: Composer's W&B logger fails at the second Train
 """
 
 import atexit
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -207,30 +207,26 @@ def fit(
 ) -> dict[str, Any]:
     """Train the spec to its end, from the newest valid checkpoint if there is one, and return its result.
 
-    Rank 0 writes rows, checkpoints, result and W&B summary, and shows the progress. `clock` runs in its start-up phase;
-    a signal that `stop` has received, even before, ends the run after its next step; `watchers` are called after our
-    own callbacks (`bench.speed` measures with one); the precision is decided here unless a `decision` is given. With
-    `allow_change` the checkpoint may be of another engine or number of processes, which the records then say. Raises
-    RunStopped for a run that a signal or its numbers ended, and whatever training raises: the run is then unfinished.
+    Rank 0 writes all records and shows the progress. `clock` is in its start-up phase; a signal that `stop` received
+    ends the run after its next step; `watchers` come after our own callbacks; without a `decision` the precision is
+    decided here. Raises RunStopped where a signal or its numbers ended the run, and whatever training raises.
     """
     decision = decision or choose_precision(spec, writer.path)
     machine = find_machine(spec, decision.precision)
     first, console = machine.shard.rank == 0, Console()
-    say = console.say if first else silent
-    for remark in remarks(decision, machine.device) if first else []:
-        say(remark)
+    say = speaker(console, first, remarks(decision, machine.device))
     recorder = Recorder(clock, len(dataset.evaluation), writer.append_epoch, say)
     teacher = load_teacher(spec, dataset, machine)
     cost = CostCallback(dataset.image, spec.algorithms, clock, teacher.network if teacher else None)
     identity = identify(spec, machine.shard.world_size, machine.precision)
     saver = CheckpointCallback(writer.path / CHECKPOINTS, spec.checkpoint, identity, clock, stop)
     length = run_length(spec, len(dataset.train), len(dataset.evaluation))
-    progress = [Progress(length, clock, console)] if first and show_progress else []
-    ours = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver, *progress]
+    ours = [ClockCallback(clock), BroadcastBuffers(), cost, StopAtDivergence(), recorder, saver]
+    ours += [Progress(length, clock, console)] if first and show_progress else []
     join_processes(machine, stop)
     trainer = build_trainer(spec, dataset, machine, [*ours, *watchers], cost, teacher, writer, say, parallelism)
     dispatch_to_listeners(trainer.engine)
-    # Also what follows an error is done under `stop`: Composer's own handler would put an exit code in its place.
+    # What follows an error is also done under `stop`, or Composer's own handler would put an exit code in its place.
     with stop:
         try:
             # A run that was killed between its end and its result has nothing left to train.
@@ -241,21 +237,34 @@ def fit(
             if not resumed.complete:
                 parallelism.attach(trainer, spec, machine)
                 train_to_end(trainer, recorder, saver)
-            facts = {**describe_machine(machine, environment), "compiled": compiled}
+            facts = describe_machine(machine, environment) | {"compiled": compiled}
             result = summarise(spec, dataset, recorder, cost, facts, writer.path.name, resumed.changes)
             finish_wandb(result)
             trainer.close()
             if first:
                 write_end(writer, saver, spec, result)
         except BaseException as error:
-            if isinstance(error, Diverged) and first:
-                record_failure(writer, error.record(str(saver.last) if saver.last else None))
+            record_divergence(error, writer, saver, first)
             trainer.engine.close()
             raise
         finally:
             # Composer would hold on to the state, weights and all, until the process ends, to close its engine then.
             atexit.unregister(trainer.engine._close)
     return result
+
+
+def speaker(console: Console, first: bool, told: Iterable[str]) -> Callable[[str], None]:
+    """Return what tells rank 0's user a line, after it has told some; on other ranks nothing is said."""
+    say = console.say if first else silent
+    for line in told:
+        say(line)
+    return say
+
+
+def record_divergence(error: BaseException, writer: RunWriter, saver: CheckpointCallback, first: bool) -> None:
+    """Let rank 0 record a run whose numbers ended it; any other error leaves it unfinished."""
+    if isinstance(error, Diverged) and first:
+        record_failure(writer, error.record(str(saver.last) if saver.last else None))
 
 
 def join_processes(machine: Machine, stop: StopSignals) -> None:
