@@ -13,10 +13,11 @@ The pair is a single sample of the noise: differences smaller than it are not di
 not either.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bench.analysis.run_groups import pick
 from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json
 from bench.sweep.states import find_record
 from bench.sweep.suite import Plan, PlannedRun, Suite
@@ -66,14 +67,6 @@ def noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[s
         "machine": dict(results[0]["machine"]),
         "load": round(load, 2),
     }
-
-
-def pick(result: Mapping[str, Any], path: str) -> float | None:
-    """Return the number at a dotted path of a result."""
-    value: Any = result
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return None if value is None else float(value)
 
 
 def record_noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[str, Any] | None:
