@@ -6,35 +6,63 @@ an image of the network's own data set scores higher than a foreign one, equal s
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from scipy.stats import rankdata
 from torch import Tensor
 
-from bench.data.datasets import load_dataset
+from bench.data.datasets import Dataset, data_root, load_dataset
 from bench.evaluate.registry import EVALUATORS
 from bench.evaluate.trained import Predictions, Trained
 from bench.util.errors import BadInput
 
 FOREIGN = "shapes100"
+# A nearer foreign set (no class in common with CIFAR-100, but the same kind of photographs), where it is there.
+NEAR = "cifar10"
 
 
 def measure(trained: Trained, predictions: Predictions) -> dict[str, Any]:
-    """Return the AUROC in percent by both scores; raise BadInput for a network that was trained on the foreign set."""
+    """Return the AUROC in percent by both scores; raise BadInput for a network that was trained on the foreign set.
+
+    Those against CIFAR-10 are None where it is not in the data root, or is the network's own data set.
+    """
     if trained.dataset.name == FOREIGN:
         raise BadInput(f"{trained.record.path}: it was trained on {FOREIGN}, which is the foreign data set here")
+    near = (
+        None if trained.dataset.name == NEAR or not is_there(NEAR, trained.root) else load_dataset(NEAR, trained.root)
+    )
+    softmax, energy = (None, None) if near is None else aurocs(trained, predictions, near)
     foreign = load_dataset(FOREIGN, trained.root)
-    if foreign.image != trained.dataset.image:
-        raise BadInput(
-            f"{trained.record.path}: its images are {trained.dataset.image}, those of {FOREIGN} {foreign.image}"
-        )
-    logits = trained.classify_all(foreign.evaluation.images)
+    ood_softmax, ood_energy = aurocs(trained, predictions, foreign)
     return {
         "foreign": FOREIGN,
-        "foreign_images": len(logits),
-        "ood_softmax": 100 * auroc(highest_probability(predictions.logits), highest_probability(logits)),
-        "ood_energy": 100 * auroc(negative_energy(predictions.logits), negative_energy(logits)),
+        "foreign_images": len(foreign.evaluation),
+        "ood_softmax": ood_softmax,
+        "ood_energy": ood_energy,
+        "near": NEAR,
+        "near_images": len(near.evaluation) if near else 0,
+        "near_softmax": softmax,
+        "near_energy": energy,
     }
+
+
+def is_there(name: str, root: Path | None) -> bool:
+    """Tell whether a data set's folder holds anything."""
+    folder = data_root(root) / name
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def aurocs(trained: Trained, predictions: Predictions, foreign: Dataset) -> tuple[float, float]:
+    """Return the AUROC in percent by probability and by energy against the test images of another data set."""
+    if foreign.image != trained.dataset.image:
+        raise BadInput(
+            f"{trained.record.path}: its images are {trained.dataset.image}, those of {foreign.name} {foreign.image}"
+        )
+    logits = trained.classify_all(foreign.evaluation.images)
+    scores = (highest_probability, negative_energy)
+    softmax, energy = (100 * auroc(score(predictions.logits), score(logits)) for score in scores)
+    return softmax, energy
 
 
 def highest_probability(logits: Tensor) -> Tensor:
@@ -55,6 +83,13 @@ def auroc(own: Tensor, foreign: Tensor) -> float:
 
 
 def show(measured: Mapping[str, Any]) -> list[str]:
-    """Return the quantities in one line."""
-    said = ", ".join(quantity.say(measured[name]) for name, quantity in EVALUATORS["ood"].quantities.items())
-    return [f"against {measured['foreign_images']:,} images of {measured['foreign']}: {said}"]
+    """Return a line for each foreign data set, or why there is none."""
+    quantities = EVALUATORS["ood"].quantities
+    lines = []
+    for kind, keys in (("foreign", ("ood_softmax", "ood_energy")), ("near", ("near_softmax", "near_energy"))):
+        if images := measured[f"{kind}_images"]:
+            said = ", ".join(quantities[key].say(measured[key]) for key in keys)
+            lines.append(f"against {images:,} images of {measured[kind]}: {said}")
+        else:
+            lines.append(f"not measured against {measured[kind]}: it is not in the data root, or is the network's own")
+    return lines

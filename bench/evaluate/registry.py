@@ -136,14 +136,17 @@ EVALUATORS: dict[str, Evaluator] = {
         version=2,
     ),
     "ood": Evaluator(
-        "how well certainty tells the images of shapes100 from the network's own",
+        "how well certainty tells the images of shapes100, and of CIFAR-10 where it is there, from the network's own",
         "bench.evaluate.ood",
-        "highest probability: Hendrycks and Gimpel, ICLR 2017; energy: Liu et al., NeurIPS 2020; against shapes100",
+        "highest probability: Hendrycks and Gimpel, ICLR 2017; energy: Liu et al., NeurIPS 2020",
         {
-            "ood_softmax": percent("OOD AUROC, softmax", "分布外 AUROC，softmax"),
-            "ood_energy": percent("OOD AUROC, energy", "分布外 AUROC，能量"),
+            "ood_softmax": percent("OOD AUROC (shapes100), softmax", "分布外 AUROC（shapes100），softmax"),
+            "ood_energy": percent("OOD AUROC (shapes100), energy", "分布外 AUROC（shapes100），能量"),
+            "near_softmax": percent("OOD AUROC (CIFAR-10), softmax", "分布外 AUROC（CIFAR-10），softmax"),
+            "near_energy": percent("OOD AUROC (CIFAR-10), energy", "分布外 AUROC（CIFAR-10），能量"),
         },
         table="robustness",
+        version=2,
     ),
     "attention": Evaluator(
         "a sheet of Grad-CAM maps of the most certain mistakes, or of --images",

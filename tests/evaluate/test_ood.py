@@ -1,12 +1,15 @@
 """Detection of foreign images, against torchmetrics."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchmetrics.functional.classification import binary_auroc
 
+from bench.data.datasets import DATASETS
 from bench.evaluate.ood import auroc, highest_probability, measure, negative_energy, show
 from bench.evaluate.trained import load_trained, predict
 from bench.util.errors import BadInput
@@ -32,7 +35,30 @@ def test_a_run_is_measured_against_shapes100(finished: Path, small_data: Path) -
     measured = measure(trained, predict(trained))
     assert measured["foreign_images"] == 211
     assert 0 < measured["ood_energy"] < 100
-    assert show(measured)[0].startswith("against 211 images of shapes100: OOD AUROC, softmax ")
+    assert (measured["near_softmax"], measured["near_energy"]) == (None, None)
+    first, second = show(measured)
+    assert first.startswith("against 211 images of shapes100: OOD AUROC (shapes100), softmax ")
+    assert second == "not measured against cifar10: it is not in the data root, or is the network's own"
     own = replace(trained, dataset=replace(trained.dataset, name="shapes100"))
     with pytest.raises(BadInput, match="it was trained on shapes100"):
         measure(own, predict(trained))
+
+
+def test_cifar10_is_the_nearer_foreign_set_where_it_is_there(
+    finished: Path, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("shapes100", "cifar10"):
+        shutil.copytree(small_data / "shapes100", tmp_path / name)
+    labels = np.arange(640) % 10
+    np.save(tmp_path / "cifar10" / "train_labels.npy", labels)
+    np.save(tmp_path / "cifar10" / "test_labels.npy", labels[:200])
+    np.save(tmp_path / "cifar10" / "test_images.npy", np.load(tmp_path / "cifar10" / "test_images.npy")[:200])
+    (tmp_path / "cifar10" / "classes.txt").unlink()
+    monkeypatch.setitem(DATASETS, "cifar10", replace(DATASETS["cifar10"], train=640, test=200))
+    trained = replace(load_trained(finished), root=tmp_path)
+    measured = measure(trained, predict(trained))
+    assert (measured["foreign_images"], measured["near_images"]) == (211, 200)
+    assert 0 < measured["near_softmax"] < 100
+    assert show(measured)[1].startswith("against 200 images of cifar10: OOD AUROC (CIFAR-10), softmax ")
+    own = replace(trained, dataset=replace(trained.dataset, name="cifar10"))
+    assert measure(own, predict(trained))["near_images"] == 0
