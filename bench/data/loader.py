@@ -13,6 +13,7 @@ from torch import Tensor
 from bench.data.augmentation.augment import eval_batch, train_batches
 from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import Dataset, Split
+from bench.data.readahead import reading_ahead
 from bench.data.sizes import size_at
 from bench.spec import AugmentationSection
 from bench.util.duration import Duration
@@ -167,6 +168,8 @@ class TrainLoader:
     def load(self, batches: Iterable[Tensor], epoch: int, first_step: int) -> Iterator[TrainBatch]:
         """Yield the augmented images and the labels of batches, each given as the indices of its samples."""
         ahead, now = itertools.tee(batches)
+        if self.images.device.type == "cpu":
+            ahead = reading_ahead(self.dataset.train.images, ahead)
         numbered = itertools.groupby(enumerate(ahead, first_step), key=lambda item: self.size_at(item[0]))
         images = itertools.chain.from_iterable(
             train_batches(
