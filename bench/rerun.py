@@ -1,4 +1,4 @@
-"""`bench rerun RUN`: train a recorded run anew from its record, and say whether it was reproduced.
+"""`python -m bench.rerun RUN`: train a recorded run anew from its record, and say whether it was reproduced.
 
 Reproduced means bit for bit, that is every loss and accuracy of every row, on a machine of the same kind; elsewhere,
 that top-1 lies in the 95 % prediction interval for one more run of the record's recipe, made from its other seeds.
@@ -16,11 +16,11 @@ from typing import Any
 from bench.analysis import stats
 from bench.analysis.metrics import HEADLINE
 from bench.records import SPEC, RunRecord, read_run, read_runs
-from bench.util.cli import FAILED, OK, make_parser
+from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically
 
-EXAMPLE = "bench rerun reports/runs/speed/speed_75-d3db4d23-s0"
+EXAMPLE = "python -m bench.rerun reports/runs/speed/speed_75-d3db4d23-s0"
 # What of a row depends on the machine's speed.
 TIMES = ("train_seconds", "eval_seconds")
 # What makes two machines of one kind, as far as the bits of a run go.
@@ -119,3 +119,7 @@ def main(words: Sequence[str]) -> int:
     outcome = compare(recorded, read_finished(path), seeds_of(recorded))
     print(outcome.sentence)
     return OK if outcome.reproduced else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(main))

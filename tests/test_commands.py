@@ -45,6 +45,14 @@ def test_each_command_answers_help_with_an_example(words: tuple[str, ...], capsy
     assert "bench" in capsys.readouterr().out.partition("example:")[2]
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_also_a_module(name: str) -> None:
+    words = [sys.executable, "-m", f"bench.{name}", "--help"]
+    shown = subprocess.run(words, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    assert shown.startswith("usage: ")
+    assert "example" in shown
+
+
 def test_help_and_completion_of_every_command_start_without_torch() -> None:
     code = (
         "import sys\n"
