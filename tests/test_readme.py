@@ -28,7 +28,7 @@ COMMANDS = [
 ]
 MADE_BY_CI = {"make quickstart", "make test"}
 # Tables that the README cites in words.
-CITED = ("training_cost", "speed_75")
+CITED = ("training_cost", "speed_75", "latency")
 # The blocks for several nodes: each node's command started by hand, and all by SLURM.
 (BY_HAND, BY_SLURM) = (
     [line.partition("#")[0].strip() for line in block.splitlines()]
@@ -139,6 +139,14 @@ def test_the_tables_are_what_their_commands_write(command: str) -> None:
     shown = [row for row in rows if row in README]
     assert shown in ([], rows[: len(shown)])
     assert bool(shown) is not any(f" {cited} " in command for cited in CITED)
+
+
+def test_the_intervals_in_words_are_those_of_the_reports() -> None:
+    words = " ".join(line for line in README.splitlines() if not line.startswith("|"))
+    cited = re.findall(r"[−+]?\d+\.\d+ (?:± \d+\.\d+|\[[^\]]*\d\.\d+\])", words)
+    reports = "\n".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "reports").rglob("*.md"))
+    assert len(cited) >= 10
+    assert [figure for figure in cited if figure not in reports] == []
 
 
 def test_the_zoo_table_is_that_of_the_golden_figures() -> None:
