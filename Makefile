@@ -52,7 +52,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.tables speed_75 --paired $(INGREDIENTS)
 	$(BIN)/python -m bench.figures ablations $(INGREDIENTS)
 	$(BIN)/python -m bench.tables comparison $(SMALL)
-	$(BIN)/python -m bench.tables recipes_10ep --paired $(SMALL)
+	$(BIN)/python -m bench.tables recipes_10ep ghost_ratio eca_position improved_resnet20_convnext --paired $(SMALL)
 	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
 	$(BIN)/python -m bench.figures frontier $(FRONTIER)
 	$(BIN)/python -m bench.tables calibration robustness latency $(EVALUATED)
