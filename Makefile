@@ -33,7 +33,7 @@ SPEED_CPU := --runs reports/runs --experiment speed_cpu --out reports/speed_75/c
 INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out reports/speed_75
 SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
-FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --out reports/frontier
+FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --experiment frontier --out reports/frontier
 EVALUATED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --out reports/evaluation
 DISTILLED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --experiment distillation \
 	--out reports/distillation

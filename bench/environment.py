@@ -4,9 +4,9 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import psutil
@@ -14,6 +14,9 @@ import psutil
 PACKAGES = ("mosaicml", "torch", "torchvision", "timm", "numpy", "wandb", "ptflops", "deepspeed")
 REPOSITORY = Path(__file__).resolve().parent.parent
 MAX_DIFF = 100_000
+# Where Linux keeps its control groups, and what a limit of memory is called there by version 2 and 1.
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
+LIMIT_V2, LIMIT_V1 = "memory.max", "memory.limit_in_bytes"
 
 
 def describe_environment() -> dict[str, Any]:
@@ -47,6 +50,33 @@ def process_started() -> float:
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Return how many bytes of memory this process may use: the machine's, or less where a control group says so."""
+    limits = (limit for path in memory_limit_files() if (limit := read_limit(path)) is not None)
+    return min([psutil.virtual_memory().total, *limits])
+
+
+def memory_limit_files(membership: Path = Path("/proc/self/cgroup"), root: Path = CONTROL_GROUPS) -> Iterator[Path]:
+    """Yield the files that may limit this process's memory: of its control group and of those above it.
+
+    `membership` has a line `hierarchy:controllers:path`; the hierarchy of version 2 names no controllers.
+    """
+    lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
+    for controllers, _, path in (line.partition(":")[2].partition(":") for line in lines):
+        if controllers in ("", "memory"):
+            folder, name = (root / controllers, LIMIT_V1) if controllers else (root, LIMIT_V2)
+            place = PurePosixPath(path.strip("/"))
+            yield from (folder / above / name for above in (place, *place.parents))
+
+
+def read_limit(path: Path) -> int | None:
+    """Return the number of bytes in a file; None where there is none, as where it says `max`."""
+    try:
+        return int(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def threads_a_process(processes: int) -> int:

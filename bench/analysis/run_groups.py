@@ -29,9 +29,13 @@ Result = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class RunGroup:
-    """One network under one recipe: its finished runs, of distinct seeds, sorted by seed."""
+    """One network under one recipe: its finished runs, of distinct seeds, sorted by seed.
+
+    `repeats` are runs of the same recipe and a seed that is there already; only their evaluations may count.
+    """
 
     records: tuple[RunRecord, ...]
+    repeats: tuple[RunRecord, ...] = ()
 
     @property
     def first(self) -> Result:
@@ -82,9 +86,18 @@ class RunGroup:
         found = ((record.run_id, pick(record.result or {}, path)) for record in self.records)
         return {run: value for run, value in found if value is not None}
 
+    @cached_property
+    def evaluated_records(self) -> tuple[RunRecord, ...]:
+        """Return the runs whose evaluations count: of each seed the first run that has any, else that of `records`."""
+        chosen = {record.seed: record for record in self.records}
+        for record in self.repeats:
+            if record.evaluations and not chosen[record.seed].evaluations:
+                chosen[record.seed] = record
+        return tuple(chosen.values())
+
     def evaluated(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path ("calibration.ece") of the evaluations, of the runs that have it."""
-        found = ((record.run_id, pick(record.evaluations, path)) for record in self.records)
+        found = ((record.run_id, pick(record.evaluations, path)) for record in self.evaluated_records)
         return {run: value for run, value in found if value is not None}
 
     @cached_property
@@ -152,16 +165,17 @@ def group_runs(records: Iterable[RunRecord]) -> tuple[list[RunGroup], list[str]]
     The same recipe and seed run twice (in two experiments) is one result, not two: the first by path counts.
     """
     groups: dict[tuple[Any, ...], dict[int, RunRecord]] = defaultdict(dict)
-    repeated = []
+    repeats: dict[tuple[Any, ...], list[RunRecord]] = defaultdict(list)
     for record in records:
         if not record.finished:
             continue
-        seeds = groups[group_key(record)]
-        if record.seed in seeds:
-            repeated.append(record.run_id)
-        else:
-            seeds[record.seed] = record
-    run_groups = [RunGroup(tuple(seeds[seed] for seed in sorted(seeds))) for seeds in groups.values()]
+        key = group_key(record)
+        if groups[key].setdefault(record.seed, record) is not record:
+            repeats[key].append(record)
+    run_groups = [
+        RunGroup(tuple(seeds[seed] for seed in sorted(seeds)), tuple(repeats[key])) for key, seeds in groups.items()
+    ]
+    repeated = [record.run_id for records in repeats.values() for record in records]
     return sorted(run_groups, key=lambda run_group: (run_group.label, run_group.runs)), repeated
 
 

@@ -6,6 +6,7 @@ do not depend on whether, or where, the work was stopped.
 """
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -151,7 +152,8 @@ class Outputs:
 def convert(job: Job, folder: Path) -> Done:
     """Convert a tree into a folder, from where a conversion of the same files by the same settings was stopped there.
 
-    Raises BadInput where more files are broken than the job skips; what was converted until then is kept.
+    Raises BadInput where more files are broken than the job skips, when all have been read, so that all are known;
+    what was converted is kept.
     """
     done = read_done(folder, job)
     with ExitStack() as stack:
@@ -168,8 +170,8 @@ def convert(job: Job, folder: Path) -> Done:
                 outputs.add(item, found, job.tree.root)
             outputs.flush()
             write_done(folder, job, done)
-            check_broken(folder, job, done)
             progress.advance(len(chunk))
+        check_broken(folder, job, done)
         check_parts(job, done)
         outputs.finish()
     write_classes(folder, job.tree.classes)
@@ -220,10 +222,12 @@ def check_broken(folder: Path, job: Job, done: Done) -> None:
         return
     with (folder / BROKEN).open(encoding="utf-8") as file:
         first = "".join(f"\n  {line.rstrip()}" for line in islice(file, NAMED))
+    enough = math.ceil(1e4 * done.broken / done.files) / 1e4
     raise BadInput(
-        f"{done.broken:,} of the first {done.files:,} of {job.survey.files:,} files are broken, more than "
-        f"--skip-broken {job.skip_broken:g} lets pass; all are listed in {folder / BROKEN}, the first are:{first}\n"
-        "Repair or remove them, or give a larger share, such as --skip-broken 0.02; what is converted so far is kept."
+        f"{done.broken:,} of {done.files:,} files are broken, more than --skip-broken {job.skip_broken:g} lets pass; "
+        f"all are listed in {folder / BROKEN}, the first are:{first}\n"
+        f"With --skip-broken {enough:g} the same command leaves them out, and has nothing to read again; if files are "
+        "repaired or removed, it starts from the beginning."
     )
 
 

@@ -17,7 +17,7 @@ from bench.data.layout import PARTS
 from bench.util.errors import BadInput
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff"})
-# What the folder of the test images may be called, the first that is there.
+# What the folder of the test images may be called: the first that is there and has classes.
 TEST_FOLDERS = ("test", "val", "validation")
 SPLIT_KEY = b"bench.data.folder"
 
@@ -43,7 +43,7 @@ class Tree:
         if self.test_share is not None:
             return {"train": self.root}
         found = [self.root / name for name in TEST_FOLDERS if (self.root / name).is_dir()]
-        return {"train": self.root / "train", "test": found[0]}
+        return {"train": self.root / "train", "test": next(filter(subfolders, found), found[0])}
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

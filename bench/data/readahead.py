@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 from torch import Tensor
 
 from bench.data.layout import Images
+from bench.environment import usable_memory
 
 # A file that takes less of the memory than this stays there once it was read, so that asking would only cost time.
 KEPT_SHARE = 0.5
@@ -29,9 +29,10 @@ def is_larger_than_memory(size: int, memory: int) -> bool:
 def reading_ahead(images: Images, batches: Iterable[Tensor], memory: int | None = None) -> Iterator[Tensor]:
     """Yield batches, each the row numbers of its samples, having asked for those rows of the images.
 
-    Only rows of a memory-mapped file larger than memory are asked for; `memory` is in bytes, None this machine's.
+    Only rows of a memory-mapped file larger than memory are asked for; `memory` is in bytes, by default what this
+    process may use.
     """
-    total = psutil.virtual_memory().total if memory is None else memory
+    total = usable_memory() if memory is None else memory
     mapped = isinstance(images, np.memmap) and images.filename is not None and hasattr(os, "posix_fadvise")
     if not mapped or not is_larger_than_memory(images.nbytes, total):
         yield from batches

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.environment import cpu_model
+from bench.environment import cpu_model, usable_cores
+from bench.evaluate.latency import machine
 from bench.evaluate.registry import Evaluator, Measured
 from bench.evaluate.trained import Trained
 from bench.records import EVALUATION, read_json, write_evaluation
 from bench.util.files import write_atomically, writing
 
-# What two evaluations have in common if they evaluate the same; a timed one must have the processor in common too.
+# What two evaluations have in common if they evaluate the same; a timed one must have the machine in common too.
 SAME = ("version", "data", "split", "precision", "device")
 
 
@@ -42,8 +43,9 @@ def find_kept(trained: Trained, name: str, evaluator: Evaluator) -> Measured | N
     if not path.is_file():
         return None
     kept, about = read_json(path), describe(trained, name, evaluator)
-    keys = (*SAME, "cpu") if evaluator.timed else SAME
-    same = all(kept.get(key) == about[key] for key in keys)
+    same = all(kept.get(key) == about[key] for key in SAME)
+    if evaluator.timed and kept.get("machine") != machine(trained, usable_cores()):
+        return None
     weights = (kept.get("checkpoint") or {}).get("sha256")
     enough = int(kept.get("images") or 0) >= about["images"]
     return kept if same and enough and weights == about["checkpoint"]["sha256"] else None

@@ -125,7 +125,8 @@ EVALUATORS: dict[str, Evaluator] = {
     "adversarial": Evaluator(
         "top-1 under attacks within 1/255 to 8/255: FGSM, and PGD of 20 steps",
         "bench.evaluate.adversarial",
-        "FGSM: Goodfellow et al., ICLR 2015; PGD: Madry et al., ICLR 2018, 20 steps of an eighth of the bound",
+        "FGSM: Goodfellow et al., ICLR 2015; PGD: Madry et al., ICLR 2018, 20 steps of an eighth of the bound; "
+        "an image lost within a smaller bound counts as lost within a larger one",
         {
             f"{attack}_{budget}_top1": percent(f"{attack.upper()} {budget}/255", f"{attack.upper()} {budget}/255")
             for attack in ("fgsm", "pgd")

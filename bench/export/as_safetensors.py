@@ -10,16 +10,18 @@ from bench.evaluate.trained import Trained
 from bench.export.as_timm import timm_name
 from bench.export.network import use
 from bench.export.registry import Written
+from bench.util.files import write_atomically
 
 
 def write(trained: Trained, network: nn.Module, path: Path) -> Written:
     """Write the weights; the lines build the network by timm where it is timm's own."""
     weights = network_weights(trained.checkpoint.content)
-    safetensors.torch.save_file(weights, path, {"format": "pt", "model": trained.spec.model.name})
+    about = {"format": "pt", "model": trained.spec.model.name}
+    write_atomically(path, safetensors.torch.save(weights, about))
     load, name = f"safetensors.torch.load_file({str(path)!r})", timm_name(trained, network)
     if name is None:
-        about = "the network is none of timm's: --format torchscript and onnx write it too"
-        return Written(["import safetensors.torch", f"weights = {load}  # by name; {about}"])
+        otherwise = "the network is none of timm's: --format torchscript and onnx write it too"
+        return Written(["import safetensors.torch", f"weights = {load}  # by name; {otherwise}"])
     return Written(
         [
             "import timm, torch, safetensors.torch",

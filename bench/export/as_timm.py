@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-import safetensors.torch
 import timm
+from safetensors.torch import save_file
 from torch import nn
 
 from bench.engines.snapshot import describe
@@ -13,9 +14,10 @@ from bench.evaluate.trained import Trained
 from bench.export.network import alike, logits_of, sample, use
 from bench.export.registry import Written, others
 from bench.util.errors import BadInput
-from bench.util.files import write_atomically
 from bench.zoo.models import find_model
 from bench.zoo.timm_models import has_fixed_size
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def write(trained: Trained, network: nn.Module, path: Path) -> Written:
@@ -27,12 +29,17 @@ def write(trained: Trained, network: nn.Module, path: Path) -> Written:
             f"which --format timm is for; allowed formats are {others('timm')}"
         )
     path.mkdir(exist_ok=True)
-    safetensors.torch.save_file(network.state_dict(), path / "model.safetensors", {"format": "pt"})
-    write_atomically(path / "config.json", json.dumps(config_of(trained, name), indent=1) + "\n")
-    source, images = f"local-dir:{path}", sample(trained)
-    if not alike(logits_of(timm.create_model(source, pretrained=True).eval(), images), logits_of(network, images)):
-        raise BadInput(f"{path}: timm {timm.__version__} makes another network of it")
-    build = f"network = timm.create_model({source!r}, pretrained=True).eval()"
+    images = sample(trained)
+    with TemporaryDirectory(dir=path.parent) as folder:
+        made = Path(folder)
+        save_file(network.state_dict(), made / WEIGHTS, {"format": "pt"})
+        (made / CONFIG).write_text(json.dumps(config_of(trained, name), indent=1) + "\n", encoding="utf-8")
+        theirs = timm.create_model(f"local-dir:{made}", pretrained=True).eval()
+        if not alike(logits_of(theirs, images), logits_of(network, images)):
+            raise BadInput(f"{trained.record.path}: timm {timm.__version__} makes another network of it")
+        for part in (WEIGHTS, CONFIG):
+            (made / part).replace(path / part)
+    build = f"network = timm.create_model({f'local-dir:{path}'!r}, pretrained=True).eval()"
     return Written(["import timm, torch", build, *use(trained)])
 
 

@@ -1,5 +1,6 @@
 """TorchScript: the traced network, which PyTorch loads alone."""
 
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from bench.evaluate.trained import Trained
 from bench.export.network import alike, logits_of, sample, use
 from bench.export.registry import Written
 from bench.util.errors import BadInput
+from bench.util.files import write_atomically
 
 
 def write(trained: Trained, network: nn.Module, path: Path) -> Written:
@@ -18,5 +20,7 @@ def write(trained: Trained, network: nn.Module, path: Path) -> Written:
         traced = torch.jit.trace(network, images[:2])
     if not alike(logits_of(traced, images), logits_of(network, images)):
         raise BadInput(f"{trained.record.path}: its network depends on more than its images: it cannot be traced")
-    torch.jit.save(traced, str(path))
+    content = BytesIO()
+    torch.jit.save(traced, content)
+    write_atomically(path, content.getvalue())
     return Written(["import torch", f"network = torch.jit.load({str(path)!r}).eval()", *use(trained)])

@@ -11,30 +11,32 @@ from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.curves import overlay_label
 from bench.figures.intervals import draw_interval
+from bench.tables.evaluation_columns import UNMEASURED
 
 Measured = Mapping[str, Any]
 PERCENT = (0.0, 100.0)
 SEEDS = "Mean and 95 % t-interval over seeds, cut off at 0 and 100 % (n in brackets; no interval: one run)."
-UNEVALUATED = "not measured: python -m bench.evaluate RUN --what {}"
 
 
 def evaluated_groups(run_groups: Sequence[RunGroup], evaluator: str, key: str) -> list[RunGroup]:
     """Return the run groups of which some run holds a key of an evaluation."""
-    return [c for c in run_groups if any(record.evaluations.get(evaluator, {}).get(key) for record in c.records)]
+    return [
+        c for c in run_groups if any(record.evaluations.get(evaluator, {}).get(key) for record in c.evaluated_records)
+    ]
 
 
 def over_seeds(run_group: RunGroup, evaluator: str, find: Callable[[Measured], float | None]) -> Cell:
     """Return the mean, with its interval, of what `find` finds in the evaluations of a run group's runs."""
-    found = {record.run_id: find(record.evaluations.get(evaluator) or {}) for record in run_group.records}
+    found = {record.run_id: find(record.evaluations.get(evaluator) or {}) for record in run_group.evaluated_records}
     values = {run: value for run, value in found.items() if value is not None}
     if not values:
-        return missing(UNEVALUATED, evaluator)
+        return missing(UNMEASURED, evaluator)
     return from_estimate(stats.mean_interval(list(values.values())), list(values))
 
 
 def measured_runs(run_group: RunGroup, evaluator: str) -> int:
     """Return how many of a run group's runs were evaluated."""
-    return sum(evaluator in record.evaluations for record in run_group.records)
+    return sum(evaluator in record.evaluations for record in run_group.evaluated_records)
 
 
 def pages(run_groups: Sequence[RunGroup], most: int, name: str) -> Iterator[tuple[str, Sequence[RunGroup]]]:

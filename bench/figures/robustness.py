@@ -38,7 +38,7 @@ def corruption_curves(run_groups: Sequence[RunGroup]) -> Drawings:
 
 def draw_corruptions(members: Sequence[RunGroup]) -> Figure:
     """Draw one page: the mean of all kinds first, then each kind."""
-    evaluations = [record.evaluations.get(CORRUPTIONS, {}) for c in members for record in c.records]
+    evaluations = [record.evaluations.get(CORRUPTIONS, {}) for c in members for record in c.evaluated_records]
     kinds = [MEAN, *dict.fromkeys(kind for measured in evaluations for kind in measured.get("kinds", {}))]
     figure = style.new_figure(9.5)
     axes = figure.subplots(-(-len(kinds) // COLUMNS), COLUMNS, sharex=True, sharey=True, squeeze=False)
@@ -68,7 +68,7 @@ def adversarial_accuracy(run_groups: Sequence[RunGroup]) -> Drawings:
 
 def draw_attacks(members: Sequence[RunGroup]) -> Figure:
     """Draw one page."""
-    evaluations = [record.evaluations.get(ADVERSARIAL, {}) for c in members for record in c.records]
+    evaluations = [record.evaluations.get(ADVERSARIAL, {}) for c in members for record in c.evaluated_records]
     attacks = list(dict.fromkeys(name for measured in evaluations for name in measured.get("attacks", {})))
     budgets = sorted(
         {float(b) for measured in evaluations for row in measured.get("attacks", {}).values() for b in row}

@@ -17,7 +17,7 @@ VERDICT = m.column("verdict", "Verdict", "结论", kind="verdict")
 SEEDS = m.column("seeds_needed", "Seeds needed", "所需种子数", 0)
 COLUMNS = (
     *(ARM, *m.find(HEADLINE, "n"), DELTA, P_VALUE, VERDICT, SEEDS),
-    *m.find("params_m", "macs_m", "train_h"),
+    *m.find("params_m", "macs_m", "training_pflop", "train_h"),
 )
 NOISE = Phrase("Noise floor: one network and recipe under several names")
 NO_BASE = Phrase("no base to compare with in this block")

@@ -1,7 +1,9 @@
 """The columns of what `python -m bench.evaluate` measured on trained networks: means of its quantities over seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from bench.analysis import stats
 from bench.analysis.cells import Cell, Column, Phrase, from_estimate, missing, words
@@ -9,8 +11,13 @@ from bench.analysis.metrics import Quantity
 from bench.analysis.run_groups import RunGroup
 from bench.evaluate.registry import EVALUATORS
 from bench.tables import measures as m
+from bench.tables.notes import joined
 
 UNMEASURED = "not measured: python -m bench.evaluate RUN --what {}"
+SEVERAL_WAYS = "the runs were measured on several numbers of images, or by several versions"
+ANOTHER = Phrase(
+    "evaluated: the same recipe and seeds, trained another time ({})", zh="评估对象为相同方案与种子的另一次训练 ({})"
+)
 
 
 def recorded_columns(run_groups: Sequence[RunGroup]) -> tuple[Column, ...]:
@@ -35,17 +42,28 @@ def evaluation_cell(run_group: RunGroup, evaluator: str, name: str) -> Cell:
     if EVALUATORS[evaluator].timed and len(machines(run_group, evaluator)) > 1:
         return missing("the runs were measured on several machines")
     found = run_group.evaluated(f"{evaluator}.{name}")
-    if not found and any(evaluator in record.evaluations for record in run_group.records):
+    evaluations = evaluations_of(run_group, evaluator)
+    if not found and evaluations:
         return missing("'{}' was not recorded", name)
     if not found:
         return missing(UNMEASURED, evaluator)
-    return from_estimate(stats.mean_interval(list(found.values())), list(found))
+    if len({(measured.get("images"), measured.get("version")) for measured in evaluations}) > 1:
+        return missing(SEVERAL_WAYS)
+    cell = from_estimate(stats.mean_interval(list(found.values())), list(found))
+    elsewhere = [run for run in found if run not in run_group.runs]
+    notes = [*([cell.why] if cell.why else []), ANOTHER._replace(values=(", ".join(elsewhere),))]
+    return replace(cell, why=joined(notes)) if elsewhere else cell
+
+
+def evaluations_of(run_group: RunGroup, evaluator: str) -> list[Mapping[str, Any]]:
+    """Return what an evaluator measured on a run group's networks."""
+    return [record.evaluations[evaluator] for record in run_group.evaluated_records if evaluator in record.evaluations]
 
 
 def machines(run_group: RunGroup, evaluator: str) -> list[str]:
     """Return on what a run group's runs were measured."""
-    found = (record.evaluations.get(evaluator) for record in run_group.records)
-    return list(dict.fromkeys(f"{item['machine']}, {item['precision']}" for item in found if item))
+    found = evaluations_of(run_group, evaluator)
+    return list(dict.fromkeys(f"{item['machine']}, {item['precision']}" for item in found))
 
 
 def machine_column(evaluator: str) -> Column:

@@ -83,6 +83,7 @@ REASONS = {
     "no common seed was computed in the same precision": "没有以相同精度计算的共同种子",
     "not tested: the same network": "未检验：同一网络",
     "the spread is not known from one run an arm": "每组只有一次运行，离散程度未知",
+    "the runs were measured on several numbers of images, or by several versions": "各次运行的评估图像数或评估版本不同",
     "reached by {} of {} runs; the others count with their whole time, so the mean is a lower bound": (
         "{1} 次运行中有 {0} 次达到；其余按全部时间计，故均值为下界"
     ),

@@ -158,9 +158,11 @@ def test_broken_files_are_refused_by_name_unless_they_may_be_skipped(
     assert run_command(main, words(folder, tmp_path)) == BAD_INPUT
     said = capsys.readouterr().err
     assert min(str(path.relative_to(folder)) for path in broken) in said
-    assert "--skip-broken 0.02" in said
+    assert f"{len(broken)} of {IMAGES} files are broken" in said
+    assert "With --skip-broken 0.02 the same command leaves them out" in said
     assert not (tmp_path / "own").exists()
-    assert run_command(main, words(folder, tmp_path, "--skip-broken", "0.05")) == OK
+    assert run_command(main, words(folder, tmp_path, "--skip-broken", "0.02")) == OK
+    assert f"{IMAGES} of them were done before" in capsys.readouterr().err
     assert contents(tmp_path / "own") == contents(made / "own")
 
 
@@ -178,6 +180,9 @@ def test_a_tree_with_test_images_needs_no_share(tmp_path: Path) -> None:
         (tmp_path / "tree" / place).mkdir(parents=True)
         Image.new("RGB", (30 + number, 40), (number, 0, 0)).save(tmp_path / "tree" / place / "x.png")
     (tmp_path / "tree" / "val" / "dog" / "notes.txt").write_text("no image")
+    # Test images without classes, as ImageNet's: not what is meant.
+    (tmp_path / "tree" / "test").mkdir()
+    (tmp_path / "tree" / "test" / "x.png").write_bytes(b"")
     command = words(tmp_path / "tree", tmp_path)
     command = command[: command.index("--test-share")]
     assert run_command(main, command) == OK

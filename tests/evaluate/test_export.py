@@ -15,6 +15,7 @@ import torch
 
 from bench.evaluate.trained import load_trained, predict
 from bench.export import __main__ as export
+from bench.export.registry import FORMATS
 from bench.util import extras
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.evaluate.conftest import Train
@@ -157,10 +158,15 @@ def test_a_pickle_in_place_of_weights_is_refused_and_runs_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "timm"])
+@pytest.mark.parametrize("place", ["file/x", "folder"])
 def test_a_place_that_cannot_be_written_is_refused(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, place: str, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    words = [str(finished), "--format", "safetensors", "--out", str(tmp_path / "file" / "x")]
+    (tmp_path / "folder").mkdir()
+    words = [str(finished), "--format", name, "--out", str(tmp_path / place)]
     assert run_command(export.main, words) == BAD_INPUT
     assert "cannot be written" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from bench.analysis import stats
+from bench.analysis.cells import Phrase
 from bench.evaluate.registry import EVALUATORS, quantities_of
 from bench.records import write_evaluation
 from bench.tables.__main__ import main
+from bench.tables.evaluation_columns import SEVERAL_WAYS
 from bench.tables.page import make_page
 from bench.tables.registry import EVALUATIONS
 from bench.util.cli import BAD_INPUT, run_command
@@ -57,11 +59,32 @@ def test_what_nobody_evaluated_is_named_below_and_no_column_is_empty(tmp_path: P
     write_evaluation(path, "calibration", {"ece": 3.0, "temperature": None, "nll": 1.0})
     table = build(tmp_path, "calibration")
     assert list(rows_of(table)) == ["resnet_20"]
-    assert "Not evaluated, nor comparable with what was: resnet_56" in [note.english() for note in table.notes]
+    (absent,) = [note.english() for note in table.notes if note.english().startswith("Not evaluated, nor comparable")]
+    assert re.search(r": resnet_56 \(\d+\)$", absent)
     keys = {column.key for column in table.columns}
     assert {"ece", "nll"} <= keys
     assert "temperature" not in keys
     assert {"pgd_8_top1", "ood_energy"} <= {column.key for column in build(tmp_path, "robustness").columns}
+
+
+def test_a_seed_that_was_trained_twice_counts_as_evaluated_where_either_was(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_fake_run(tmp_path, "resnet_20", seed, experiment="first")
+    run = write_evaluated(tmp_path, "calibration", "resnet_20", 1, 4.0, "second")
+    cell = rows_of(build(tmp_path, "calibration"))["resnet_20"].cells["ece"]
+    assert (cell.value, cell.n, cell.runs) == (4.0, 1, (run,))
+    assert cell.why is not None
+    assert f"the same recipe and seeds, trained another time ({run})" in cell.why.english()
+
+
+def test_what_was_measured_on_other_images_is_not_averaged(tmp_path: Path) -> None:
+    for seed, images in enumerate((1000, 1000, 10_000)):
+        write_evaluated(tmp_path, "robustness", "resnet_20", seed, 5.0, images=images)
+    table = build(tmp_path, "robustness")
+    cell = rows_of(table)["resnet_20"].cells["pgd_8_top1"]
+    assert cell.value is None
+    assert cell.why == Phrase(SEVERAL_WAYS)
+    assert any(note.english().startswith("adversarial: 1,000 / 10,000 images, chosen by key; ") for note in table.notes)
 
 
 def test_runs_of_two_experiments_make_one_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
