@@ -21,12 +21,11 @@ from torch import Tensor
 
 from bench.data.augmentation.keyed import keyed_permutation
 from bench.data.datasets import SplitName, load_dataset
-from bench.evaluate.registry import EVALUATORS
+from bench.evaluate.registry import CALIBRATION_BINS, EVALUATORS
 from bench.evaluate.subset import SEED
 from bench.evaluate.trained import Predictions, Trained, predict
 from bench.util.text_table import text_table
 
-BINS = 15
 TUNING: SplitName = "tuning"
 # Between these inverse temperatures the likelihood has one maximum; beyond, the network knows all or nothing.
 INVERSE_TEMPERATURES = (1e-3, 1e3)
@@ -51,7 +50,7 @@ def scores(logits: Tensor, labels: Tensor) -> dict[str, float]:
     confidence, predicted = probabilities.max(dim=1)
     right = (predicted == labels).double()
     order = confidence.argsort(stable=True)
-    equal = torch.arange(len(labels)) * BINS // len(labels)
+    equal = torch.arange(len(labels)) * CALIBRATION_BINS // len(labels)
     return {
         "ece": 100 * calibration_error(confidence, right, equal_width(confidence)),
         "adaptive_ece": 100 * calibration_error(confidence[order], right[order], equal),
@@ -63,12 +62,14 @@ def scores(logits: Tensor, labels: Tensor) -> dict[str, float]:
 
 def equal_width(confidence: Tensor) -> Tensor:
     """Return the bin of each confidence: bin k holds those from k/15, and the last one 1 too."""
-    return (confidence * BINS).long().clamp_(max=BINS - 1)
+    return (confidence * CALIBRATION_BINS).long().clamp_(max=CALIBRATION_BINS - 1)
 
 
 def calibration_error(confidence: Tensor, right: Tensor, bins: Tensor) -> float:
     """Return the mean over images of the distance between the accuracy and the confidence of their bin."""
-    return float(torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, right - confidence).abs().sum()) / len(bins)
+    return float(
+        torch.zeros(CALIBRATION_BINS, dtype=torch.float64).index_add_(0, bins, right - confidence).abs().sum()
+    ) / len(bins)
 
 
 def bin_rows(logits: Tensor, labels: Tensor) -> list[dict[str, Any]]:
@@ -117,7 +118,12 @@ def show(measured: Mapping[str, Any]) -> list[str]:
     quantities = EVALUATORS["calibration"].quantities
     known = [quantity.say(measured[name]) for name, quantity in quantities.items() if measured[name] is not None]
     rows = [
-        (f"{row['bin'] / BINS:.2f}", str(row["images"]), f"{row['confidence']:.1f}", f"{row['accuracy']:.1f}")
+        (
+            f"{row['bin'] / CALIBRATION_BINS:.2f}",
+            str(row["images"]),
+            f"{row['confidence']:.1f}",
+            f"{row['accuracy']:.1f}",
+        )
         for row in measured["bins"]
     ]
     lines = text_table(("from", "images", "confidence (%)", "top-1 (%)"), rows, range(4))

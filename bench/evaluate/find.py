@@ -60,7 +60,7 @@ def find_checkpoint(record: RunRecord, spec: RunSpec, named: Path | None) -> Fou
     newest = newest_valid(folder, check_final)
     if newest.path is None:
         refused = "; ".join(f"{path.name}: {why}" for path, why in newest.refused)
-        hint = refused or "neither records alone nor weights.safetensors can be evaluated anew"
+        hint = refused or "records, as below reports/runs, or weights.safetensors alone cannot be evaluated anew"
         raise BadInput(f"{folder}: there is no checkpoint of the final weights ({hint})")
     return Found(newest.path, newest.content)
 

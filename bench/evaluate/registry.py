@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bench.evaluate.trained import Predictions, Trained
 
 Measured = Mapping[str, Any]
+# Of confidence, for the calibration error and its diagram.
+CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.analysis.run_groups import RunGroup
+from bench.evaluate.registry import CALIBRATION_BINS
 from bench.figures import style
 from bench.figures.accuracy import Drawings
 from bench.figures.evaluated import (
@@ -22,7 +23,7 @@ from bench.figures.evaluated import (
 )
 from bench.figures.intervals import draw_interval
 
-EVALUATOR, BINS = "calibration", 15
+EVALUATOR = "calibration"
 COLUMNS, MOST = 4, 12
 SHOWN = (
     "Points: accuracy of the images of a bin of confidence; on the line they are as right as they say. Bars: images."
@@ -54,15 +55,15 @@ def draw(members: Sequence[RunGroup]) -> Figure:
 def draw_panel(panel: Axes, run_group: RunGroup) -> None:
     """Draw one run group: a point with its interval for each bin, and how many images the bin has."""
     panel.plot(PERCENT, PERCENT, color=style.GREY, linewidth=1, linestyle="--")
-    for number in range(BINS):
+    for number in range(CALIBRATION_BINS):
         share, confidence, accuracy = (
             over_seeds(run_group, EVALUATOR, partial(of_bin, number=number, key=key))
             for key in ("images", "confidence", "accuracy")
         )
         if share.value is None or confidence.value is None or accuracy.value is None:
             continue
-        middle = 100 * (number + 0.5) / BINS
-        panel.bar(middle, share.value, 100 / BINS, color="#e3e3e3", edgecolor="white", zorder=0)
+        middle = 100 * (number + 0.5) / CALIBRATION_BINS
+        panel.bar(middle, share.value, 100 / CALIBRATION_BINS, color="#e3e3e3", edgecolor="white", zorder=0)
         draw_interval(panel, within(accuracy), confidence.value, PERCENT, style.BLUE, upright=True, width=1.4)
         panel.plot([confidence.value], [accuracy.value], marker="o", color=style.BLUE, markersize=5, zorder=3)
     error = over_seeds(run_group, EVALUATOR, lambda measured: measured.get("ece"))

@@ -14,7 +14,8 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from bench.data.datasets import load_dataset
 from bench.evaluate import __main__ as command
-from bench.evaluate.calibration import BINS, NOT_HELD_OUT, bin_rows, fit_temperature, measure, scores, show
+from bench.evaluate.calibration import NOT_HELD_OUT, bin_rows, fit_temperature, measure, scores, show
+from bench.evaluate.registry import CALIBRATION_BINS
 from bench.evaluate.trained import load_trained, predict
 from bench.util.cli import OK, run_command
 from tests.evaluate.conftest import Train
@@ -33,7 +34,7 @@ def draws(images: int = 200, classes: int = 6) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("images", "classes"), SIZES)
 def test_the_ece_is_torchmetrics(images: int, classes: int) -> None:
     logits, labels = draws(images, classes)
-    expected = multiclass_calibration_error(logits, labels, num_classes=classes, n_bins=BINS, norm="l1")
+    expected = multiclass_calibration_error(logits, labels, num_classes=classes, n_bins=CALIBRATION_BINS, norm="l1")
     assert scores(logits, labels)["ece"] == pytest.approx(100 * float(expected), rel=1e-5)
 
 
@@ -46,11 +47,11 @@ def test_certain_and_wrong_is_the_worst_ece() -> None:
 def test_the_adaptive_ece_is_the_gap_in_scipys_bins_of_equally_many() -> None:
     logits, labels = draws(15 * 12)
     confidence, predicted = (values.numpy() for values in logits.softmax(dim=1).max(dim=1))
-    edges = np.quantile(confidence, np.linspace(0, 1, BINS + 1), method="inverted_cdf")
+    edges = np.quantile(confidence, np.linspace(0, 1, CALIBRATION_BINS + 1), method="inverted_cdf")
     edges = np.concatenate([[0], (edges[1:-1] + np.sort(confidence)[12::12]) / 2, [1]])
     gap = (predicted == labels.numpy()) - confidence
     means, _, where = binned_statistic(confidence, gap, "mean", edges)
-    assert np.bincount(where)[1:].tolist() == [12] * BINS
+    assert np.bincount(where)[1:].tolist() == [12] * CALIBRATION_BINS
     assert scores(logits, labels)["adaptive_ece"] == pytest.approx(100 * np.abs(means).mean())
 
 
