@@ -95,6 +95,12 @@ class RunGroup:
                 chosen[record.seed] = record
         return tuple(chosen.values())
 
+    @cached_property
+    def shown_records(self) -> tuple[RunRecord, ...]:
+        """Return the runs that some number of the run group comes from: its own, and evaluated repeats."""
+        repeats = (record for record in self.evaluated_records if record.run_id not in self.runs)
+        return (*self.records, *repeats)
+
     def evaluated(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path ("calibration.ece") of the evaluations, of the runs that have it."""
         found = ((record.run_id, pick(record.evaluations, path)) for record in self.evaluated_records)

@@ -58,7 +58,8 @@ class Contents:
     @cached_property
     def run_numbers(self) -> Mapping[str, int]:
         """Return the number of each run by its id, in the order of the table."""
-        return {run: place for place, run in enumerate(run for group in self.run_groups for run in group.runs)}
+        shown = (record.run_id for group in self.run_groups for record in group.shown_records)
+        return {run: place for place, run in enumerate(shown)}
 
     @cached_property
     def names(self) -> list[str]:

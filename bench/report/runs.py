@@ -92,7 +92,7 @@ def group_data(contents: Contents, run_group: RunGroup, recipes: Recipes, enviro
         ],
         "spec": yaml.safe_dump(spec, sort_keys=False, allow_unicode=True),
         "recipe": recipe_data(nearest),
-        "runs": [run_data(contents, record, nearest, environments) for record in run_group.records],
+        "runs": [run_data(contents, record, nearest, environments) for record in run_group.shown_records],
     }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.report.__main__ import main
+from bench.records import write_evaluation
 from bench.util.cli import OK, run_command
 from tests.fake_runs import write_fake_run
 
@@ -51,3 +52,13 @@ def test_it_needs_neither_torch_nor_composer(tmp_path: Path) -> None:
         "assert not {'torch', 'composer', 'timm'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=120)
+
+
+def test_an_evaluated_repeat_of_a_run_is_on_the_page(tmp_path: Path) -> None:
+    write_fake_run(tmp_path / "runs", "resnet_20", experiment="first")
+    again = write_fake_run(tmp_path / "runs", "resnet_20", experiment="second")
+    write_evaluation(again, "calibration", {"ece": 3.25, "images": 10_000, "version": 1})
+    assert run_command(main, ["html", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "page.html")]) == OK
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "ECE (%)" in page
+    assert f"trained another time (second/{again.name})" in page
