@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.__main__ import main
 from bench.records import write_evaluation
+from bench.report.__main__ import main
 from bench.util.cli import OK, run_command
 from tests.fake_runs import write_fake_run
 
