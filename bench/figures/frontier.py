@@ -19,7 +19,9 @@ from bench.tables.notes import block_heading
 COST = "training_pflop"
 # What points on one figure have in common; recipes and lengths differ, which is the point of it.
 COMPARED = ("dataset", "split")
-FRONT = "Line and names: the Pareto front, that is what to train at each amount of compute. Dotted: one network."
+FRONT = (
+    "Line and names: the Pareto front, what to train at each amount of compute. Dotted: a network by its best recipe."
+)
 COMPUTE = "Training compute is the sum over a run's steps, on a logarithmic scale. Recipes differ."
 
 
@@ -55,12 +57,14 @@ def draw_frontier(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
 
 
 def draw_networks(panel: Axes, members: Sequence[RunGroup]) -> None:
-    """Join the points of each network that was trained for several amounts of compute."""
-    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    """Join the points of each network that was trained for several amounts of compute, the best one at each."""
+    best: dict[str, dict[str, tuple[float, float]]] = defaultdict(dict)
     colours = {run_group.label: style.technique_style(technique_of(run_group))[0] for run_group in members}
     for run_group in members:
         cost, score = cell(run_group, COST).value, cell(run_group, HEADLINE).value
         if cost is not None and score is not None:
-            points[run_group.label].append((cost, score))
-    for label, found in points.items():
-        panel.plot(*zip(*sorted(found), strict=True), color=colours[label], linewidth=1.0, linestyle=":", zorder=2)
+            points = best[run_group.label]
+            points[f"{cost:.2g}"] = max((score, cost), points.get(f"{cost:.2g}", (score, cost)))
+    for label, points in best.items():
+        scores, costs = zip(*sorted(points.values(), key=lambda point: point[1]), strict=True)
+        panel.plot(costs, scores, color=colours[label], linewidth=1.0, linestyle=":", zorder=2)

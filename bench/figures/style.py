@@ -56,7 +56,7 @@ SETTINGS: Any = {
     "svg.hashsalt": "bench.figures",
 }
 # Up to which ratio of its ends a logarithmic axis shows which numbers of each decade.
-TICKS = {6.0: (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), 30.0: (1.0, 2.0, 5.0), float("inf"): (1.0,)}
+TICKS = {6.0: (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), 100.0: (1.0, 2.0, 5.0), float("inf"): (1.0,)}
 UNDATED: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 

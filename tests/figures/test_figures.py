@@ -127,6 +127,7 @@ def test_the_curve_ends_where_the_result_says(tmp_path: Path) -> None:
 def test_a_network_of_several_budgets_is_one_line_and_data_sets_are_apart(tmp_path: Path) -> None:
     for model, steps, top1 in (("resnet_20", 10, 50.0), ("resnet_20", 40, 60.0), ("resnet_56", 20, 65.0)):
         write_fake_run(tmp_path, model, top1=top1, epochs=steps, max_duration=f"{steps}ep")
+    write_fake_run(tmp_path, "resnet_20", top1=55.0, epochs=40, max_duration="40ep", augmentation={"crop_padding": 2})
     write_fake_run(tmp_path, "resnet_20", top1=20.0, data={"name": "shapes100"})
     figures = draw(tmp_path, "frontier")
     assert sorted(figures) == ["frontier", "frontier_2"]
