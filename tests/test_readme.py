@@ -28,7 +28,7 @@ COMMANDS = [
 ]
 MADE_BY_CI = {"make quickstart", "make test"}
 # Tables that the README cites in words.
-CITED = ("training_cost", "speed_75", "latency")
+CITED = ("training_cost", "speed_75", "latency", "eca_position")
 # The blocks for several nodes: each node's command started by hand, and all by SLURM.
 (BY_HAND, BY_SLURM) = (
     [line.partition("#")[0].strip() for line in block.splitlines()]
