@@ -29,9 +29,8 @@ def measure(trained: Trained, predictions: Predictions) -> dict[str, Any]:
     """
     if trained.dataset.name == FOREIGN:
         raise BadInput(f"{trained.record.path}: it was trained on {FOREIGN}, which is the foreign data set here")
-    near = (
-        None if trained.dataset.name == NEAR or not is_there(NEAR, trained.root) else load_dataset(NEAR, trained.root)
-    )
+    has_near = trained.dataset.name != NEAR and is_there(NEAR, trained.root)
+    near = load_dataset(NEAR, trained.root) if has_near else None
     softmax, energy = (None, None) if near is None else aurocs(trained, predictions, near)
     foreign = load_dataset(FOREIGN, trained.root)
     ood_softmax, ood_energy = aurocs(trained, predictions, foreign)

@@ -25,6 +25,7 @@ from bench.figures.evaluated import (
     within,
 )
 from bench.figures.intervals import draw_point
+from bench.tables.evaluation_columns import evaluations_of
 
 EVALUATOR = "superclass"
 # Shares below this are not written out, in percent.
@@ -44,9 +45,7 @@ def superclass_confusion(run_groups: Sequence[RunGroup]) -> Drawings:
 
 def draw(run_group: RunGroup) -> Figure:
     """Draw the matrix, in percent of the true superclass's images, beside the accuracies with their intervals."""
-    measured = [
-        record.evaluations[EVALUATOR] for record in run_group.evaluated_records if EVALUATOR in record.evaluations
-    ]
+    measured = evaluations_of(run_group, EVALUATOR)
     names = [row["superclass"] for row in measured[0]["superclasses"]]
     figure = style.new_figure(9.0)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])

@@ -11,7 +11,7 @@ from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.curves import overlay_label
 from bench.figures.intervals import draw_interval
-from bench.tables.evaluation_columns import UNMEASURED
+from bench.tables.evaluation_columns import UNMEASURED, evaluations_of
 
 Measured = Mapping[str, Any]
 PERCENT = (0.0, 100.0)
@@ -36,7 +36,7 @@ def over_seeds(run_group: RunGroup, evaluator: str, find: Callable[[Measured], f
 
 def measured_runs(run_group: RunGroup, evaluator: str) -> int:
     """Return how many of a run group's runs were evaluated."""
-    return sum(evaluator in record.evaluations for record in run_group.evaluated_records)
+    return len(evaluations_of(run_group, evaluator))
 
 
 def pages(run_groups: Sequence[RunGroup], most: int, name: str) -> Iterator[tuple[str, Sequence[RunGroup]]]:
