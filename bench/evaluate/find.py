@@ -60,7 +60,7 @@ def find_checkpoint(record: RunRecord, spec: RunSpec, named: Path | None) -> Fou
     newest = newest_valid(folder, check_final)
     if newest.path is None:
         refused = "; ".join(f"{path.name}: {why}" for path, why in newest.refused)
-        hint = refused or "records, as below reports/runs, or weights.safetensors alone cannot be evaluated anew"
+        hint = refused or "the record alone, as below reports/runs, is not enough, nor is weights.safetensors"
         raise BadInput(f"{folder}: there is no checkpoint of the final weights ({hint})")
     return Found(newest.path, newest.content)
 

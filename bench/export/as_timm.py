@@ -28,7 +28,6 @@ def write(trained: Trained, network: nn.Module, path: Path) -> Written:
             f"{trained.record.path}: {trained.spec.model.name} as it was trained is none of timm's networks, "
             f"which --format timm is for; allowed formats are {others('timm')}"
         )
-    path.mkdir(exist_ok=True)
     images = sample(trained)
     with TemporaryDirectory(dir=path.parent) as folder:
         made = Path(folder)
@@ -37,6 +36,7 @@ def write(trained: Trained, network: nn.Module, path: Path) -> Written:
         theirs = timm.create_model(f"local-dir:{made}", pretrained=True).eval()
         if not alike(logits_of(theirs, images), logits_of(network, images)):
             raise BadInput(f"{trained.record.path}: timm {timm.__version__} makes another network of it")
+        path.mkdir(exist_ok=True)
         for part in (WEIGHTS, CONFIG):
             (made / part).replace(path / part)
     build = f"network = timm.create_model({f'local-dir:{path}'!r}, pretrained=True).eval()"

@@ -124,7 +124,10 @@ def test_a_trained_network_is_right_less_often_the_larger_the_budget(
         alone = [percent(classified(found, labels, rows, attack, budget / 255)) for budget in budgets]
         assert alone[0] > alone[-1]
         assert all(after <= before for before, after in pairwise(alone))
-        assert all(measured["attacks"][name][str(b)] <= right for b, right in zip(budgets, alone, strict=True))
+        # But for an image that rounding decides, since fewer images are attacked at a time.
+        image = 100 / len(rows)
+        assert all(measured["attacks"][name][str(b)] <= right + image for b, right in zip(budgets, alone, strict=True))
+        assert measured["attacks"][name]["8"] <= alone[-1]
     shown = show(measured)
     assert shown[1].startswith("fgsm")
     assert f"PGD 8/255 {measured['pgd_8_top1']:.2f} %" in shown[-1]
