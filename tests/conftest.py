@@ -1,11 +1,13 @@
 """Fixtures that several test files share: a small embedded data set and the launcher, as a user has them."""
 
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.data.datasets import Dataset, load_dataset, prepare_dataset
@@ -24,6 +26,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run files with slow tests first, so that several processes end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """Seed the global random numbers before each test, so that its values do not depend on the tests before it."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002  the global generator is what is seeded
+    if "torch" in sys.modules:  # most tests need no torch
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")
