@@ -24,10 +24,18 @@ def row_values(row: Row, block: Block, table: Table, language: str) -> dict[str,
     values: dict[str, Any] = {"block": say(block.heading, language) if block.heading else ""}
     for column in table.columns:
         values |= cell_values(row.cells.get(column.key), column, language)
-    reasons = [f"{key}: {say(cell.why, language)}" for key, cell in row.cells.items() if cell.why is not None]
-    values["notes"] = "; ".join([*(say(note, language) for note in row.notes), *reasons])
+    values["notes"] = "; ".join([*(say(note, language) for note in row.notes), *reasons(row, language)])
     values["runs"] = " ".join(dict.fromkeys(run for cell in row.cells.values() for run in cell.runs))
     return values
+
+
+def reasons(row: Row, language: str) -> list[str]:
+    """Return why cells of a row are empty, each reason once, after the columns that it holds for."""
+    columns: dict[str, list[str]] = {}
+    for key, cell in row.cells.items():
+        if cell.why is not None:
+            columns.setdefault(say(cell.why, language), []).append(key)
+    return [f"{', '.join(keys)}: {reason}" for reason, keys in columns.items()]
 
 
 def render_csv(table: Table, language: str = "en") -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.analysis.cells import Block, Column, Phrase, Row, Table, number, words
+from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, number, words
 from bench.tables import render_tex
 from bench.tables.__main__ import main
 from bench.tables.page import Page, make_page
@@ -177,6 +177,13 @@ def test_csv_survives_every_character() -> None:
 
     frame = pd.read_csv(StringIO(render_csv(TABLE)))
     assert frame.loc[0, "model"] == NASTY
+
+
+def test_csv_gives_a_reason_once_for_all_columns_that_it_holds_for() -> None:
+    gap, other = Cell(why=Phrase("one run")), Cell(why=Phrase("failed"))
+    columns = [Column(key, Phrase(key)) for key in "abc"]
+    table = Table("gaps", Phrase("gaps"), columns, [Block(None, [Row({"a": gap, "b": other, "c": gap})])], ())
+    assert render_csv(table).splitlines()[1].endswith('"a, c: one run; b: failed",')
 
 
 def test_a_page_has_as_many_entries_as_headings(ablation_runs: Path) -> None:
