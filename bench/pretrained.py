@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.records import RESULT, SPEC, WEIGHTS, RunRecord, read_run
+from bench.records import WEIGHTS, RunRecord, find_finished_run
 from bench.spec import RunSpec, WeightsSection
 from bench.util.errors import BadInput
 
@@ -37,12 +37,7 @@ class WeightsFile:
 
 def find_trained_run(path: Path) -> RunRecord:
     """Return the finished run of a folder that holds its weights; raise BadInput for anything else."""
-    if not (path / SPEC).is_file() and not (path / RESULT).is_file():
-        raise BadInput(f"{path} is no run's folder (runs/<experiment>/<run>, which holds {SPEC}); train it first")
-    record = read_run(path)
-    if not record.finished:
-        state = "has failed" if record.failure else "has not finished"
-        raise BadInput(f"the run {path} {state}; train it to its end first")
+    record = find_finished_run(path)
     if not (path / WEIGHTS).is_file():
         raise BadInput(f"the run {path} has left no {WEIGHTS} (records alone have none); train it again")
     return record

@@ -164,6 +164,22 @@ def read_run(path: Path) -> RunRecord:
     return RunRecord(path, spec, result)
 
 
+def find_run(path: Path) -> RunRecord:
+    """Return the run that a user names by its folder; raise BadInput for a folder that holds none."""
+    if not (path / SPEC).is_file() and not (path / RESULT).is_file():
+        raise BadInput(f"{path} is no run's folder (runs/<experiment>/<run>, which holds {SPEC})")
+    return read_run(path)
+
+
+def find_finished_run(path: Path) -> RunRecord:
+    """Return the finished run that a user names by its folder; raise BadInput for anything else."""
+    record = find_run(path)
+    if not record.finished:
+        state = "has failed" if record.failure else "has not finished"
+        raise BadInput(f"the run {path} {state}; train it to its end first")
+    return record
+
+
 def names_a_run(spec: Any) -> bool:
     """Tell whether a content has what every spec of a run has: a model's name and a seed."""
     model = spec.get("model") if isinstance(spec, Mapping) else None

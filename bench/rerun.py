@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.analysis import stats
 from bench.analysis.metrics import HEADLINE
-from bench.records import SPEC, RunRecord, read_run, read_runs
+from bench.records import RunRecord, find_finished_run, read_runs
 from bench.util.cli import FAILED, OK, make_parser, run_command
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically
@@ -77,11 +77,7 @@ def compare(recorded: RunRecord, anew: RunRecord, seeds: Sequence[float]) -> Out
 
 def read_finished(path: Path) -> RunRecord:
     """Return a finished run's record; raise BadInput for a folder that holds none."""
-    if not (path / SPEC).is_file():
-        raise BadInput(f"{path} holds no record of a run ({SPEC} is missing)")
-    record = read_run(path)
-    if not record.finished:
-        raise BadInput(f"{path} has not finished: there is nothing to reproduce")
+    record = find_finished_run(path)
     if record.changes:
         raise BadInput(f"{path} went on by another engine or number of processes: one command does not repeat it")
     return record

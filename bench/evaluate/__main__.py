@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.analysis.metrics import METRICS
 from bench.evaluate.registry import EVALUATORS
+from bench.records import find_run
 from bench.util.cli import OK, make_parser, run_command
 from bench.util.errors import BadInput, check_known
 from bench.util.extras import EVALUATE, require
@@ -61,7 +62,6 @@ def main(words: Sequence[str]) -> int:
     from bench.engines.fast_import import import_composer
 
     import_composer()
-    from bench.evaluate.find import find_run
     from bench.evaluate.results import measure_together
 
     for run in options.runs:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.checkpoints import Content, Damaged, newest_valid, read_checkpoint, sha256
-from bench.records import CHECKPOINTS, SPEC, RunRecord, read_run
+from bench.records import CHECKPOINTS, RunRecord
 from bench.spec import RunSpec, recipe_hash
 from bench.util.errors import BadInput, first_line
 
@@ -30,13 +30,6 @@ class Found(NamedTuple):
         """Return what names the weights in a record: the file, its SHA-256, and the steps that were trained."""
         step = self.content["timestamp"]["batch"]
         return {"file": self.path.name, "sha256": sha256(self.path.read_bytes()), "step": step, "final": self.final}
-
-
-def find_run(path: Path) -> RunRecord:
-    """Return the record of a run's directory; raise BadInput for anything else."""
-    if not (path / SPEC).is_file():
-        raise BadInput(f"{path}: there is no run (a run's directory holds {SPEC}, as runs/<experiment>/<run> does)")
-    return read_run(path)
 
 
 def read_spec_of(record: RunRecord) -> RunSpec:

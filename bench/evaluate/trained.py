@@ -19,9 +19,9 @@ from bench.engines.evaluated import build_network, classify, keep_as_trained, lo
 from bench.engines.metrics import Totals, measure_evaluation
 from bench.engines.precision import FP32, can_compute
 from bench.environment import usable_cores
-from bench.evaluate.find import Found, find_checkpoint, find_images, find_run, read_spec_of
+from bench.evaluate.find import Found, find_checkpoint, find_images, read_spec_of
 from bench.evaluate.subset import take
-from bench.records import RunRecord
+from bench.records import RunRecord, find_run
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 

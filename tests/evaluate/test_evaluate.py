@@ -256,7 +256,7 @@ def test_what_cannot_be_evaluated_is_refused_in_words(
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(command.main, [str(tmp_path)]) == BAD_INPUT
-    assert "there is no run" in capsys.readouterr().err
+    assert "is no run's folder" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_is_evaluated_at_a_checkpoint(finished: Path, tmp_path: Path) -> None:
