@@ -7,7 +7,6 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import reduce
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,6 +22,7 @@ from pydantic import (
 )
 
 from algorithms.registry import TrainedWeights, as_weights
+from bench.util.dotted import value_at
 from bench.util.duration import Duration
 
 Scalar = bool | int | float | str
@@ -356,7 +356,7 @@ def recipe_identity(spec: RunSpec) -> dict[str, Any]:
 
 def identity_of(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a complete spec, as plain data, that decides the result."""
-    unset = [key for key in WHERE_SET if not reduce(lambda part, name: part.get(name) or {}, key.split("."), content)]
+    unset = [key for key in WHERE_SET if not value_at(content, key)]
     return leave_out(content, [*NOT_IDENTITY, *unset])
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from bench.analysis.own_bands import own_bands, own_recipe
 from bench.records import RunRecord
+from bench.util.dotted import value_at
 from bench.util.duration import Duration
 from bench.zoo.models import MODELS
 
@@ -142,14 +143,6 @@ class Health:
     source: str = ""
 
 
-def pick(spec: Spec, path: str) -> Any:
-    """Return what a spec holds at a dotted key, None where it holds nothing."""
-    found: Any = spec
-    for key in path.split("."):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
 def epochs_declared(spec: Spec) -> int | None:
     """Return how many epochs a spec declares; None when it declares its duration in another unit."""
     return whole_epochs(spec.get("max_duration"))
@@ -166,20 +159,20 @@ def whole_epochs(text: Any) -> int | None:
 
 def optimizer_of(spec: Spec) -> DeckOptimizer:
     """Return what a spec says where the deck's families differ; a warm-up that is not in epochs counts as −1."""
-    epochs = whole_epochs(pick(spec, "schedule.warmup") or "0ep")
-    name, lr, weight_decay = (pick(spec, f"optimizer.{key}") for key in ("name", "lr", "weight_decay"))
+    epochs = whole_epochs(value_at(spec, "schedule.warmup") or "0ep")
+    name, lr, weight_decay = (value_at(spec, f"optimizer.{key}") for key in ("name", "lr", "weight_decay"))
     return DeckOptimizer(name, lr, weight_decay, -1 if epochs is None else epochs, spec.get("batch_size", 0))
 
 
 def is_deck(spec: Spec) -> bool:
     """Tell whether a spec is the deck's recipe in full length; an unpublished optimizer is not held against it."""
-    family = MODELS[name].family if (name := str(pick(spec, "model.name"))) in MODELS else ""
+    family = MODELS[name].family if (name := str(value_at(spec, "model.name"))) in MODELS else ""
     expected = DECK_OPTIMIZERS.get(family)
     plain = set(spec.get("algorithms") or {}) <= NEUTRAL | {"label_smoothing", "mixup", "gradient_clipping"}
-    sgd_as_deck = pick(spec, "optimizer.name") != "sgd" or (
-        pick(spec, "optimizer.momentum") == 0.9 and not pick(spec, "optimizer.nesterov")
+    sgd_as_deck = value_at(spec, "optimizer.name") != "sgd" or (
+        value_at(spec, "optimizer.momentum") == 0.9 and not value_at(spec, "optimizer.nesterov")
     )
-    same = all(pick(spec, path) == value for path, value in DECK_SPEC.items())
+    same = all(value_at(spec, path) == value for path, value in DECK_SPEC.items())
     return same and plain and sgd_as_deck and (expected is None or optimizer_of(spec) == expected)
 
 
@@ -188,7 +181,7 @@ def is_light(spec: Spec) -> bool:
     plain = set(spec.get("algorithms") or {}) <= NEUTRAL
     long_enough = epochs_declared(spec) in LIGHT_EPOCHS
     small = 0 < spec.get("batch_size", 0) <= LIGHT_BATCH
-    return plain and long_enough and small and all(pick(spec, path) == value for path, value in LIGHT_SPEC.items())
+    return plain and long_enough and small and all(value_at(spec, path) == value for path, value in LIGHT_SPEC.items())
 
 
 def recipe_of(spec: Spec) -> Recipe | None:
@@ -198,8 +191,8 @@ def recipe_of(spec: Spec) -> Recipe | None:
 
 def find_band(spec: Spec) -> Band | None:
     """Return the band of a recorded spec's recipe and model, the latter with the deck's stem and options."""
-    name = SAME_MODEL.get(name := str(pick(spec, "model.name")), name)
-    unusual = pick(spec, "model.stem") == "cifar" or changed_options(spec)
+    name = SAME_MODEL.get(name := str(value_at(spec, "model.name")), name)
+    unusual = value_at(spec, "model.stem") == "cifar" or changed_options(spec)
     recipe = None if unusual else recipe_of(spec)
     if recipe in FULL_LENGTH or recipe is None:
         return next((band for band in BANDS if name in band.models and band.recipe == recipe), None)
@@ -220,9 +213,9 @@ def own_band(recipe: Recipe, model: str) -> Band | None:
 
 def changed_options(spec: Spec) -> dict[str, Any]:
     """Return the model options of a spec that differ from the zoo's row."""
-    row = MODELS.get(str(pick(spec, "model.name")))
+    row = MODELS.get(str(value_at(spec, "model.name")))
     usual = row.options if row else {}
-    return {key: value for key, value in (pick(spec, "model.options") or {}).items() if usual.get(key) != value}
+    return {key: value for key, value in (value_at(spec, "model.options") or {}).items() if usual.get(key) != value}
 
 
 def mark_top1(band: Band, top1: float) -> Health:

@@ -22,6 +22,7 @@ from bench.analysis.recipe import (
     default_stem,
 )
 from bench.records import RunRecord
+from bench.util.dotted import number_at
 
 SEVERAL = "several"
 Result = Mapping[str, Any]
@@ -83,7 +84,7 @@ class RunGroup:
 
     def values(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path of the results, of the runs that have it."""
-        found = ((record.run_id, pick(record.result or {}, path)) for record in self.records)
+        found = ((record.run_id, number_at(record.result or {}, path)) for record in self.records)
         return {run: value for run, value in found if value is not None}
 
     @cached_property
@@ -103,7 +104,7 @@ class RunGroup:
 
     def evaluated(self, path: str) -> dict[str, float]:
         """Return run id → number at a dotted path ("calibration.ece") of the evaluations, of the runs that have it."""
-        found = ((record.run_id, pick(record.evaluations, path)) for record in self.evaluated_records)
+        found = ((record.run_id, number_at(record.evaluations, path)) for record in self.evaluated_records)
         return {run: value for run, value in found if value is not None}
 
     @cached_property
@@ -113,23 +114,13 @@ class RunGroup:
 
     def by_seed(self, path: str) -> dict[int, float]:
         """Return seed → number at a dotted path of the results, of the runs that have it."""
-        found = ((record.seed, pick(record.result or {}, path)) for record in self.records)
+        found = ((record.seed, number_at(record.result or {}, path)) for record in self.records)
         return {seed: value for seed, value in found if value is not None}
 
 
 def recorded_metrics(run_groups: Sequence[RunGroup]) -> list[str]:
     """Return the metrics that some run recorded: older records lack those that were added later."""
     return [name for name in METRICS if any(run_group.values(name) for run_group in run_groups)]
-
-
-def pick(result: Result, path: str) -> float | None:
-    """Return the number at a dotted path ("seconds.train") of a result, or None where there is none."""
-    value: Any = result
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or value.get(key) is None:
-            return None
-        value = value[key]
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def machine_text(run_group: RunGroup) -> str:

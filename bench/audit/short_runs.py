@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bench.analysis import stats
-from bench.analysis.health import DECK_SPEC, FULL_LENGTH, pick, recipe_of
+from bench.analysis.health import DECK_SPEC, FULL_LENGTH, recipe_of
 from bench.analysis.identity import recipe_without_model
 from bench.analysis.run_groups import RunGroup, group_runs, hashable, steps_text
 from bench.audit.claims import Claim, Subject
@@ -17,6 +17,7 @@ from bench.audit.differences import base_row
 from bench.audit.evidence import Evidence
 from bench.audit.wording import counted_noun, minus, signed
 from bench.records import RunRecord
+from bench.util.dotted import value_at
 from bench.util.markdown import code, escape, markdown_table
 
 # Fewer networks than this are no comparison.
@@ -54,7 +55,7 @@ def find_short_runs(evidence: Evidence) -> ShortRuns | None:
 
 def is_short(run: RunRecord) -> bool:
     """Tell whether a run is evaluated where the claims are, but shorter than the recipes that decide them."""
-    tested = all(pick(run.spec, key) == DECK_SPEC[key] for key in ("data.name", "data.split"))
+    tested = all(value_at(run.spec, key) == DECK_SPEC[key] for key in ("data.name", "data.split"))
     return bool(run.finished and tested and recipe_of(run.spec) not in FULL_LENGTH)
 
 

@@ -7,7 +7,7 @@ from bench.analysis.cells import Block, Cell, Column, Row, Table
 from bench.analysis.curves import curve_of
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import RunGroup, pick
+from bench.analysis.run_groups import RunGroup
 from bench.figures import style
 from bench.figures.accuracy import technique_of
 from bench.figures.forest import VERDICTS, p_text
@@ -22,6 +22,7 @@ from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables import targets as times
 from bench.tables.page import format_cell
+from bench.util.dotted import number_at
 
 # Column of a cost → where a run's result holds it, and the factor to the column's unit.
 COSTS: dict[str, tuple[str, float]] = {
@@ -102,7 +103,7 @@ def seed_points(contents: Contents, run_group: RunGroup, key: str) -> tuple[Seed
     path, unit = COSTS[key]
     seeds = []
     for record in run_group.records:
-        cost, score = pick(record.result or {}, path), pick(record.result or {}, HEADLINE)
+        cost, score = number_at(record.result or {}, path), number_at(record.result or {}, HEADLINE)
         if cost and score is not None:
             seeds.append(Seed(contents.run_numbers[record.run_id], record.run_id, cost * unit, score))
     return tuple(seeds)

@@ -9,11 +9,12 @@ import yaml
 from bench.analysis.identity import renamed
 from bench.analysis.metrics import HEADLINE, METRICS, trained_metrics
 from bench.analysis.recipe import RANKED_TOGETHER, RECIPE_FIELDS
-from bench.analysis.run_groups import RunGroup, common_recipe, device_text, pick
+from bench.analysis.run_groups import RunGroup, common_recipe, device_text
 from bench.records import ENVIRONMENT, RunRecord, read_json
 from bench.report.contents import Contents
 from bench.report.repeat import Nearest, Recipes
 from bench.tables import measures as m
+from bench.util.dotted import number_at
 from bench.util.text_table import text_table
 
 # What differs between the runs of a group, or says only where they lie.
@@ -129,9 +130,9 @@ def results_text(contents: Contents, record: RunRecord) -> str:
     result = record.result or {}
     shown = {name: contents.say(m.metric_column(name).heading) for name, metric in METRICS.items() if metric.in_tables}
     shown |= {f"best.{HEADLINE}": contents.say("best epoch (a diagnostic)")}
-    values = {words: pick(result, path) for path, words in shown.items()}
+    values = {words: number_at(result, path) for path, words in shown.items()}
     parts = [f"{words} {METRICS[HEADLINE].format(value)}" for words, value in values.items() if value is not None]
-    seconds = pick(result, "seconds.train")
+    seconds = number_at(result, "seconds.train")
     parts += [] if seconds is None else [contents.say("trained for {} minutes", f"{seconds / 60:.1f}")]
     return "; ".join(parts)
 

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.analysis.run_groups import pick
 from bench.records import NOISE_FLOOR, read_noise_floor, run_directory, to_json
 from bench.sweep.states import find_record
 from bench.sweep.suite import Plan, PlannedRun, Suite
+from bench.util.dotted import number_at
 from bench.util.files import write_atomically
 
 QUANTITIES = ("seconds.train", "seconds.total", "images_per_second")
@@ -56,7 +56,7 @@ def noise_floor(suite: Suite, pair: Sequence[PlannedRun], load: float) -> dict[s
     results = [record.result for record in records if record is not None and record.result and record.finished]
     if len(results) < 2:
         return None
-    values = {name: [pick(result, name) for result in results] for name in QUANTITIES}
+    values = {name: [number_at(result, name) for result in results] for name in QUANTITIES}
     known = {name: [v for v in found if v] for name, found in values.items()}
     return {
         "suite": suite.name,
