@@ -34,6 +34,7 @@ INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out repor
 SMALL := --runs reports/runs --experiment small_10ep --out reports/small_10ep
 FAST := --runs reports/runs --experiment fast_default --out reports/fast_default
 FRONTIER := --runs reports/runs --experiment speed --experiment small_10ep --experiment frontier --out reports/frontier
+EQUAL_COMPUTE := --runs reports/runs --experiment frontier --out reports/frontier
 TRANSFORMERS := --runs reports/runs --experiment transformers --out reports/transformers
 EVALUATED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --out reports/evaluation
 DISTILLED := --runs reports/runs --experiment speed_cpu --experiment weights_cpu --experiment distillation \
@@ -56,6 +57,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.tables recipes_10ep ghost_ratio eca_position improved_resnet20_convnext --paired $(SMALL)
 	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
 	$(BIN)/python -m bench.figures frontier $(FRONTIER)
+	$(BIN)/python -m bench.tables comparison $(EQUAL_COMPUTE)
 	$(BIN)/python -m bench.tables comparison $(TRANSFORMERS)
 	$(BIN)/python -m bench.tables calibration robustness latency $(EVALUATED)
 	$(BIN)/python -m bench.tables distillation --paired $(DISTILLED)
