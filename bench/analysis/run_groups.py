@@ -22,7 +22,7 @@ from bench.analysis.recipe import (
     default_stem,
 )
 from bench.records import RunRecord
-from bench.util.dotted import number_at
+from bench.util.dotted import number_at, value_at
 
 SEVERAL = "several"
 Result = Mapping[str, Any]
@@ -238,6 +238,11 @@ def is_tuning(run_group: RunGroup) -> bool:
     return run_group.recipe_fields["split"] == "tuning"
 
 
+def is_helped(run_group: RunGroup) -> bool:
+    """Tell whether a run group had more to learn from than its data: a teacher, or trained weights to start from."""
+    return any(value_at(run_group.spec, key) for key in ("algorithms.distillation", "model.weights"))
+
+
 def common_recipe(run_groups: Sequence[RunGroup]) -> dict[str, str]:
     """Return each recipe field's most frequent value (the first in order of the alphabet when several are)."""
     common = {}
@@ -245,3 +250,18 @@ def common_recipe(run_groups: Sequence[RunGroup]) -> dict[str, str]:
         counts = Counter(run_group.recipe_fields[name] for run_group in run_groups)
         common[name] = min(counts, key=lambda value: (-counts[value], value))
     return common
+
+
+def representative(run_groups: Sequence[RunGroup], common: Mapping[str, str]) -> RunGroup | None:
+    """Return which of a network's run groups stands for it beside others of a common recipe; None if none may.
+
+    None with a teacher or trained weights does. Of the others it is the one whose recipe departs from the common one
+    in the fewest fields, of several the one with most runs, then the first.
+    """
+    fields = [name for name in RECIPE_FIELDS if name not in NOT_RECIPE]
+
+    def fitness(run_group: RunGroup) -> tuple[int, int]:
+        """Return how many fields are the common ones, and how many runs there are."""
+        return sum(run_group.recipe_fields[name] == common[name] for name in fields), len(run_group.runs)
+
+    return max((run_group for run_group in run_groups if not is_helped(run_group)), key=fitness, default=None)

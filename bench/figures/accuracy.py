@@ -105,8 +105,9 @@ def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figur
     axes[0].set_yticks(range(len(names)), [style.technique_title(name).replace(" ", "\n", 1) for name in names])
     axes[0].set_ylim(-0.6, len(names) - 0.4)
     footer = "Point: one network (the mean of its runs); bar: their mean. A network with several names counts once."
-    scales = "Params and MACs on a logarithmic scale. Ablation arms are left out."
-    style.add_footer(figure, [block_heading(values).english(), footer, scales])
+    scales = "Params and MACs on a logarithmic scale."
+    left_out = "Left out: ablation arms, models with unusual options, runs with a teacher or from trained weights."
+    style.add_footer(figure, [block_heading(values).english(), footer, f"{scales} {left_out}"])
     return figure
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.run_groups import RunGroup, is_helped
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MIXED, RANKS, block_items, rank_cell, ranks
@@ -24,15 +24,16 @@ AVERAGES = Phrase(
     "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval."
 )
 COUNTED = Phrase(
-    "One network under several names counts once; ablation arms and models with unusual options are left out."
+    "One network under several names counts once; left out are ablation arms, models with unusual options, and runs "
+    "with a teacher or from trained weights."
 )
 RECIPES = Phrase("The recipes of a technique's models may differ in what the comparison footnotes.")
 
 
 def represents(run_group: RunGroup) -> bool:
-    """Tell whether a run group stands for its technique: a model of the zoo as the zoo defines it."""
+    """Tell whether a run group stands for its technique: a model as the zoo has it, that learned from data alone."""
     row = MODELS.get(run_group.model)
-    return run_group.label == run_group.model and not (row is not None and row.arm)
+    return run_group.label == run_group.model and not (row is not None and row.arm) and not is_helped(run_group)
 
 
 def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from bench.analysis.ablations import ABLATIONS
 from bench.analysis.cells import Block, Phrase, Row, Table
-from bench.analysis.run_groups import RunGroup, blocks_of, is_tuning
+from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe, is_helped, is_tuning, representative
 from bench.analysis.sources import Source
 from bench.audit.evidence import Evidence
 from bench.audit.findings import CheckedClaim
@@ -76,10 +76,15 @@ class Material:
         """Return the rows that are compared as the page has them, for their names and their order."""
         return Contents(replace(self.source, run_groups=self.members), self.language, self.ablations)
 
+    @cached_property
+    def common(self) -> Mapping[str, str]:
+        """Return the recipe that most of the rows that are compared have."""
+        return common_recipe(self.members)
+
     def find(self, model: str) -> RunGroup | None:
-        """Return the row of a model as the zoo has it, the one with most runs; None without a run."""
+        """Return the row that stands for a model as the zoo has it, as `representative` chooses it; None without."""
         found = [run_group for run_group in self.members if run_group.label == model]
-        return max(found, key=lambda run_group: len(run_group.runs), default=None)
+        return representative(found, self.common)
 
     def table(self, name: str) -> Table:
         """Return a table of the rows that are compared."""
@@ -151,8 +156,9 @@ def deltas(table: Table) -> int:
 
 
 def deck_models(run_groups: Sequence[RunGroup]) -> set[str]:
-    """Return the models of the deck among some rows."""
-    return {c.model for c in run_groups if c.label == c.model and c.model in MODELS and MODELS[c.model].deck}
+    """Return the models of the deck among some rows, of those that learned from their data alone."""
+    usual = {c.model for c in run_groups if c.label == c.model and not is_helped(c)}
+    return {model for model in usual if model in MODELS and MODELS[model].deck}
 
 
 def say_runs(runs: Sequence[str]) -> str:

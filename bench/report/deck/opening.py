@@ -2,7 +2,6 @@
 
 from bench.analysis.health import is_deck
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import common_recipe
 from bench.report.deck.material import Material, deck_models
 from bench.report.deck.missing import missing_models, wanted_models
 from bench.report.deck.slides import Entry, Grid, Line, Part
@@ -110,8 +109,7 @@ def methods(material: Material) -> list[Part]:
 
 def conditions(material: Material) -> list[Line]:
     """Return what the rows that are compared have in common, and a warning where that is not the deck's recipe."""
-    common = common_recipe(material.members)
-    heading = material.say(notes.block_heading([common[name] for name in RANKED_TOGETHER]))
+    heading = material.say(notes.block_heading([material.common[name] for name in RANKED_TOGETHER]))
     lines = [Line(heading, material.from_runs(all_runs(material)), "small")]
     if not any(is_deck(run_group.spec) for run_group in material.members):
         words = "These runs are not of the deck's recipe: their accuracies are not comparable with its own."
@@ -127,14 +125,13 @@ def steps(material: Material) -> str:
 def framework(material: Material) -> list[Part]:
     """Return how runs are declared, trained and compared."""
     sources = material.from_runs(all_runs(material))
-    common = common_recipe(material.members)
     parts: list[Part] = [
         Line(
             material.say("A registry of {} models; a run is declared in one YAML file", len(MODELS)),
             ("bench/zoo/models.py",),
         ),
         *conditions(material),
-        Line(material.say(notes.recipe_line(common, RANKED_TOGETHER)), sources),
+        Line(material.say(notes.recipe_line(material.common, RANKED_TOGETHER)), sources),
     ]
     return [*parts, *(Line(material.say(words)) for words in FRAMEWORK)]
 

@@ -6,7 +6,8 @@ from functools import partial
 from bench.analysis.cells import Table
 from bench.analysis.curves import Curve, curve_of
 from bench.analysis.metrics import HEADLINE
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.recipe import NOT_RECIPE
+from bench.analysis.run_groups import RunGroup, differing
 from bench.figures.accuracy import accuracy_comparison, architecture_comparison
 from bench.figures.curves import COMPARED, draw_overlay
 from bench.figures.efficiency import efficiency_analysis
@@ -99,9 +100,16 @@ def verdicts_against(material: Material, base: RunGroup, arms: Sequence[RunGroup
     lines = []
     for arm, contrast in zip(arms, material.contrasts(base, arms), strict=True):
         names = material.contents.name(arm), material.contents.name(base)
-        said = verdict_words(material.contents, *names, contrast_cells(contrast, base))
+        verdict = verdict_words(material.contents, *names, contrast_cells(contrast, base))
+        said = material.say("; ").join([verdict, *recipe_words(material, base, arm)])
         lines.append(Line(said, material.from_runs((*base.runs, *arm.runs))))
     return lines
+
+
+def recipe_words(material: Material, base: RunGroup, arm: RunGroup) -> list[str]:
+    """Return the names of the recipe fields in which two rows differ, in words; nothing where they do not."""
+    fields = [material.say(name) for name in differing(base, arm, ignore=NOT_RECIPE)]
+    return [material.say("recipes differ in {}", ", ".join(fields))] if fields else []
 
 
 def efficiency(material: Material) -> list[Part]:

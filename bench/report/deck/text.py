@@ -122,6 +122,7 @@ RESULTS = {
     ),
     "Verdicts: paired by seed where two or more are common, else Welch's t-test; p after Holm over the comparisons "
     "with {}.": "结论：共同种子不少于两个时按种子配对，否则用 Welch t 检验；p 值在与 {} 的全部比较内经 Holm 校正。",
+    "recipes differ in {}": "训练方案不同之处：{}",
     "the best epoch is the last one": "最佳轮次即最后一轮",
     "Of the deck's {} figures here {} are confirmed, {} contradicted, {} within noise, {} not testable yet.": (
         "此处原文稿的 {} 个数字中：{} 个证实，{} 个不成立，{} 个在噪声内，{} 个尚无法检验。"
