@@ -3,7 +3,8 @@
 Two long recipes have bands: the deck's (300 epochs with heavy augmentation) and the light one of most public CIFAR-100
 tables (crop and flip, 200–300 epochs, batch at most 256); short ones have those of our own records (`own_bands`). All
 are recognised from the recorded spec, not from a name.
-A run of another recipe, length, network or data set has no band, and the answer says so. No torch is imported.
+A run of another recipe, length, network or data set has no band, and the answer says so; neither is a run judged by a
+band that was made of it. No torch is imported.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from bench.util.duration import Duration
 from bench.zoo.models import MODELS
 
 Recipe = str
-Mark = Literal["healthy", "low", "suspicious", "no band"]
+Mark = Literal["healthy", "low", "suspicious", "no band", "not judged"]
 Spec = Mapping[str, Any]
 
 DECK_LOGS = "the deck authors' logs of this model (reports/claims/published_runs.csv)"
@@ -84,7 +85,10 @@ LIGHT_SPEC: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Band:
-    """Last-epoch CIFAR-100 top-1 in percent: from `low` to `high` is usual, beyond the other two something is wrong."""
+    """Last-epoch CIFAR-100 top-1 in percent: from `low` to `high` is usual, beyond the other two something is wrong.
+
+    `made_of` are the runs of ours that the band rests on, with their top-1: another run may have the same id.
+    """
 
     models: tuple[str, ...]
     recipe: Recipe
@@ -93,6 +97,7 @@ class Band:
     suspicious_below: float | None
     suspicious_above: float | None
     source: str
+    made_of: tuple[tuple[str, float], ...] = ()
 
 
 def _pair(model: str, light: tuple[float, float], deck: tuple[float, float], below: float, above: float) -> list[Band]:
@@ -208,7 +213,8 @@ def own_band(recipe: Recipe, model: str) -> Band | None:
     low, high = found["low"], found["high"]
     half = (high - low) / 2
     source = f"our records: mean {found['mean']:.2f}, n = {found['n']}, seed sd {bands['sd']:.2f} (df {bands['df']})"
-    return Band((model,), recipe, low, high, round(low - half, 1), round(high + half, 1), source)
+    limits = round(low - half, 1), round(high + half, 1)
+    return Band((model,), recipe, low, high, *limits, source, tuple(found["runs"].items()))
 
 
 def changed_options(spec: Spec) -> dict[str, Any]:
@@ -232,7 +238,11 @@ def mark_top1(band: Band, top1: float) -> Health:
 
 
 def check_health(run: RunRecord) -> Health:
-    """Return a run's mark by its last-epoch top-1; unfinished, of another recipe or without a band, it has none."""
+    """Return a run's mark by its last-epoch top-1; unfinished, of another recipe or without a band, it has none.
+
+    Nor has a run that its network's band was made of, also where the band was made of others too: with a few seeds the
+    spread is then mostly of the run itself.
+    """
     if not run.finished or run.result is None:
         return Health("no band", "the run has not finished")
     band = find_band(run.spec)
@@ -244,4 +254,7 @@ def check_health(run: RunRecord) -> Health:
             else "no recipe that has bands, in full length"
         )
         return Health("no band", why)
-    return mark_top1(band, float(run.result["top1"]))
+    top1 = float(run.result["top1"])
+    if (run.run_id, top1) in band.made_of:
+        return Health("not judged", f"{top1:.2f} is of a run that the band itself was made of", band.source)
+    return mark_top1(band, top1)

@@ -3,6 +3,10 @@
 `python -m bench.analysis.own_bands --runs reports/runs` writes them anew. A band is the mean ± the 95 % prediction
 interval of one further run, by the spread between seeds that all networks of the recipe share; twice as far away a run
 is suspicious. The file holds the recipe as the records have it, so that reading a band needs no YAML.
+
+A band says nothing of the runs that it was made of: of one run it is that run ± the interval, and three lie within the
+interval of their own spread wherever they are. So the file names them, with their accuracies, and they get no mark
+(`bench.analysis.health`); all other runs of the network do.
 """
 
 import json
@@ -31,7 +35,7 @@ FEWEST_DEGREES = 2
 
 @cache
 def own_bands(path: Path = PATH) -> Mapping[str, Any]:
-    """Return recipe → its `identity`, the spread `sd` with its `df`, and `models`: mean, n, low and high."""
+    """Return recipe → its `identity`, the spread `sd` with its `df`, and `models`: mean, n, low, high, and `runs`."""
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -55,8 +59,8 @@ def declared_identity(file: str) -> dict[str, Any]:
 def make_bands(run_groups: Sequence[RunGroup], identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's bands; raise BadInput where too few networks have several seeds."""
     chosen = [group for group in run_groups if recipe_without_model(group.spec) == identity and is_usual(group)]
-    samples = {group.model: list(group.values(HEADLINE).values()) for group in chosen}
-    several = [sample for sample in samples.values() if len(sample) > 1]
+    samples = {group.model: group.values(HEADLINE) for group in chosen}
+    several = [list(sample.values()) for sample in samples.values() if len(sample) > 1]
     df, sd = sum(len(sample) - 1 for sample in several), stats.pooled_sd(*several)
     if sd is None or df < FEWEST_DEGREES:
         raise BadInput(f"{df} degrees of freedom for the spread between seeds; {FEWEST_DEGREES} or more are needed")
@@ -69,11 +73,15 @@ def is_usual(run_group: RunGroup) -> bool:
     return run_group.label == run_group.model
 
 
-def _band(sample: Sequence[float], sd: float, df: int) -> dict[str, float]:
-    """Return a network's mean, n, and the ends of the 95 % prediction interval of one further run."""
-    mean, n = sum(sample) / len(sample), len(sample)
+def _band(sample: Mapping[str, float], sd: float, df: int) -> dict[str, Any]:
+    """Return a network's mean, n, the ends of the 95 % prediction interval of one further run, and the sample itself.
+
+    `sample` is run id → accuracy.
+    """
+    mean, n = sum(sample.values()) / len(sample), len(sample)
     half = stats.t_quantile(df, stats.CONFIDENCE) * sd * (1 + 1 / n) ** 0.5
-    return {"mean": round(mean, 2), "n": n, "low": round(mean - half, 1), "high": round(mean + half, 1)}
+    ends = {"low": round(mean - half, 1), "high": round(mean + half, 1)}
+    return {"mean": round(mean, 2), "n": n, **ends, "runs": dict(sample)}
 
 
 def main(arguments: Sequence[str]) -> int:

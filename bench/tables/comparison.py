@@ -10,7 +10,7 @@ from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.evaluation_columns import recorded_columns
-from bench.tables.health import has_band, health_notes
+from bench.tables.health import has_mark, health_notes
 
 MEANS = Phrase("Mean ± 95 % t-interval over n seeds; accuracy of the last epoch on the evaluation split.")
 CONVENTIONS = Phrase("Costs are of one image; 1 MAC (multiply-accumulate) = 2 FLOPs.")
@@ -154,10 +154,10 @@ def heading_or_none(values: Sequence[str], fields: Sequence[str]) -> Phrase | No
 def comparison(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     """Return the deck's first table from runs: accuracy, cost, time and efficiency of every model, ranked by top-1.
 
-    Full-length runs of a known recipe are marked by what others reached with it (`bench.analysis.health`). What else
-    was measured on some of the networks stands at the end.
+    Runs of a known recipe are marked by what others reached with it (`bench.analysis.health`). What else was measured
+    on some of the networks stands at the end.
     """
-    health = m.find("health") if has_band(run_groups) else ()
+    health = m.find("health") if has_mark(run_groups) else ()
     evaluated = recorded_columns(run_groups)
     return ranked_table(
         "comparison",

@@ -3,37 +3,46 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.analysis.cells import Cell, Phrase
+from bench.analysis.cells import Cell, Phrase, missing
 from bench.analysis.health import FULL_LENGTH, Band, Mark, check_health, find_band
 from bench.analysis.own_bands import own_bands
 from bench.analysis.run_groups import RunGroup
 
 NO_WORDS = Cell(text=Phrase(""))
+OWN_BAND = "health: not judged, because the band was made of these runs"
 # Worst first: what needs a look is said first.
 MARKS: tuple[Mark, ...] = ("suspicious", "low", "healthy")
 
 
-def has_band(run_groups: Sequence[RunGroup]) -> bool:
-    """Tell whether any run group's model and recipe have a band."""
-    return any(find_band(run_group.spec) is not None for run_group in run_groups)
+def marks_of(run_group: RunGroup) -> Counter[Mark]:
+    """Return how many of a run group's runs have which mark; those that are not marked are not counted."""
+    marks = (check_health(record).mark for record in run_group.records)
+    return Counter(mark for mark in marks if mark in MARKS)
+
+
+def has_mark(run_groups: Sequence[RunGroup]) -> bool:
+    """Tell whether any run of some run groups is marked."""
+    return any(map(marks_of, run_groups))
 
 
 def health_cell(run_group: RunGroup) -> Cell:
-    """Return the mark of a run group's runs, with their number where they differ; empty without a band."""
+    """Return the mark of a run group's runs, with their number where it is not that of all; empty without a band."""
     if find_band(run_group.spec) is None:
         return NO_WORDS
-    counts = Counter(check_health(record).mark for record in run_group.records)
+    counts = marks_of(run_group)
     found = [(mark, counts[mark]) for mark in MARKS if counts[mark]]
-    if len(found) == 1:
+    if not found:
+        return missing(OWN_BAND)
+    if counts[found[0][0]] == len(run_group.records):
         return Cell(text=Phrase(found[0][0]))
     parts = tuple(Phrase("{} {}", (number, Phrase(mark))) for mark, number in found)
     return Cell(text=Phrase(", ".join(["{}"] * len(parts)), parts), runs=run_group.runs)
 
 
 def health_notes(run_group: RunGroup) -> tuple[Phrase, ...]:
-    """Return the footnote on the band that a run group's runs are marked by, none without a band."""
+    """Return the footnote on the band that a run group's runs are marked by, none where none is marked."""
     band = find_band(run_group.spec)
-    return (band_note(band),) if band else ()
+    return (band_note(band),) if band and marks_of(run_group) else ()
 
 
 def band_note(band: Band) -> Phrase:

@@ -76,6 +76,7 @@ REASONS = {
     "the runs were measured on several machines": "各次运行在不同的设备上测量",
     "not measured: python -m bench.evaluate RUN --what {}": "未测量：python -m bench.evaluate RUN --what {}",
     "nothing to rank it by": "没有排名依据",
+    "health: not judged, because the band was made of these runs": "健康度：未评判，因为区间即由这些运行得出",
     "not described": "未描述",
     "not known of every network": "并非每个网络都有该数据",
     "no finished run in this block": "本组中没有已完成的运行",
