@@ -6,6 +6,7 @@ most of the claimed networks have finished runs on CIFAR-100's test images.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from bench.analysis import stats
@@ -39,18 +40,26 @@ class ShortRuns(NamedTuple):
 
 
 def find_short_runs(evidence: Evidence) -> ShortRuns | None:
-    """Return the runs of the short recipe that most claimed networks were trained by; None where fewer than 3 were."""
+    """Return the runs of the short recipe that most claimed networks were trained by; None where fewer than 3 were.
+
+    Rows of the claims that are one network count once.
+    """
     rows = list(dict.fromkeys(c.row for c in evidence.claims.values() if c.metric in ("top1", "best_top1")))
     by_recipe: dict[Any, dict[str, RunGroup]] = defaultdict(dict)
     for run_group in group_runs(filter(is_short, evidence.runs))[0]:
         for row in rows:
             if evidence.trained(run_group.records[0], Subject.parse(row)):
                 by_recipe[hashable(recipe_without_model(run_group.spec))].setdefault(row, run_group)
-    found = max(by_recipe.values(), key=len, default={})
-    if len(found) < FEWEST:
+    found = max(by_recipe.values(), key=lambda groups: len(set(map(network_of, groups.values()))), default={})
+    if len(set(map(network_of, found.values()))) < FEWEST:
         return None
     first = next(iter(found.values()))
     return ShortRuns(str(first.spec["max_duration"]), steps_text(first), found)
+
+
+def network_of(run_group: RunGroup) -> str:
+    """Return what tells a network from others, whatever it is called: its fingerprint, else its label."""
+    return run_group.fingerprint or run_group.label
 
 
 def is_short(run: RunRecord) -> bool:
@@ -75,7 +84,7 @@ def _accuracies(short: ShortRuns, evidence: Evidence) -> list[str]:
     """Return how the two orders agree, and each network's claimed and short top-1 with its place among these."""
     claims = [c for c in evidence.claims.values() if (c.table, c.metric) == ("comparison", HEADLINE)]
     chosen = [c for c in claims if c.row in short.groups]
-    if len(chosen) < FEWEST:
+    if len({network_of(short.groups[c.row]) for c in chosen}) < FEWEST:
         return []
     ours = {c.row: stats.mean_interval(list(short.groups[c.row].values(HEADLINE).values())) for c in chosen}
     claimed_places = places([c.value for c in chosen])
@@ -87,15 +96,27 @@ def _accuracies(short: ShortRuns, evidence: Evidence) -> list[str]:
         ]
         for c, place in sorted(zip(chosen, claimed_places, strict=True), key=lambda pair: pair[1])
     ]
+    headings = ["Network", "Claimed top-1", "Place", "Ours, short", "n", "Place", "Claimed top-5 − top-1", "Ours"]
+    gap = "The deck's gap between top-5 and top-1 does not move; a measured one does."
+    return [f"{_agreement(short, chosen)} {gap}", markdown_table(headings, rows, right=range(1, 8))]
+
+
+def _agreement(short: ShortRuns, chosen: Sequence[Claim]) -> str:
+    """Return how the claimed order and ours agree, over distinct networks: the mean of the claims, and of the runs."""
     from scipy.stats import spearmanr  # imported here: it takes a second, and most that import this need none of it
 
-    rho = float(spearmanr([c.value for c in chosen], [ours[c.row].mean for c in chosen]).statistic)
-    agree = (
-        f"The two orders of these {len(chosen)} networks agree with Spearman's ρ = {minus(f'{rho:.2f}')}. "
-        "The deck's gap between top-5 and top-1 does not move; a measured one does."
+    claimed: dict[str, list[float]] = defaultdict(list)
+    ours: dict[str, dict[str, float]] = defaultdict(dict)
+    for claim in chosen:
+        run_group = short.groups[claim.row]
+        claimed[network_of(run_group)].append(claim.value)
+        ours[network_of(run_group)].update(run_group.values(HEADLINE))
+    pairs = [(fmean(claimed[network]), fmean(ours[network].values())) for network in claimed]
+    rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return (
+        f"The two orders of the {len(pairs)} distinct networks (by fingerprint) in these {len(chosen)} rows agree with "
+        f"Spearman's ρ = {minus(f'{rho:.2f}')}: a network under several names counts once, by the mean of its claims."
     )
-    headings = ["Network", "Claimed top-1", "Place", "Ours, short", "n", "Place", "Claimed top-5 − top-1", "Ours"]
-    return [agree, markdown_table(headings, rows, right=range(1, 8))]
 
 
 def places(values: Sequence[float]) -> list[int]:

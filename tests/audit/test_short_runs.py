@@ -1,7 +1,9 @@
 """Short runs stand beside the claims: of one recipe, by place and paired difference, and without a verdict."""
 
+from statistics import fmean
+
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import spearmanr, ttest_rel
 
 from bench.audit.claims import read_claims
 from bench.audit.registry import check_all
@@ -35,6 +37,17 @@ def test_networks_are_listed_by_the_deck_s_place_with_ours_beside() -> None:
     assert "ρ = 0.50" in text
 
 
+def test_a_network_under_several_names_counts_once() -> None:
+    tops = {"resnet_20": 60.0, "eca_resnet_20": 61.0, "resnet_32": 63.0, "resnet_56": 62.0}
+    names = ["eca_resnet_20", "ecanet20_adaptive", "ecanet20_fixed_k3"]
+    text = section(*(record(model, top1, 0, SHORT, training={"steps": 1950}) for model, top1 in tops.items()))
+    assert all(f"| `{name}` |" in text for name in names)
+    assert "The two orders of the 4 distinct networks (by fingerprint) in these 6 rows agree" in text
+    claimed = {claim.row: claim.value for claim in CLAIMS if (claim.table, claim.metric) == ("comparison", "top1")}
+    theirs = [claimed["resnet_20"], fmean(claimed[name] for name in names), claimed["resnet_32"], claimed["resnet_56"]]
+    assert f"ρ = {spearmanr(theirs, list(tops.values())).statistic:.2f}:" in text
+
+
 def test_a_claimed_difference_has_ours_over_common_seeds() -> None:
     pairs = [(0.0, 0.0), (0.4, 0.9), (-0.3, -0.1)]
     base = [short_run("resnet_20", seed, more) for seed, (more, _) in enumerate(pairs)]
@@ -51,6 +64,8 @@ def test_one_pair_has_no_interval() -> None:
     "runs",
     [
         RUNS[:2],
+        # One network under three names.
+        [RUNS[0], record("eca_resnet_20", 61.0, 0, SHORT, training={"steps": 1950})],
         [*RUNS[:2], short_run("resnet_56", 0, 0.0, "batch_size=512")],
         [*RUNS[:2], short_run("resnet_56", 0, 0.0, "data.name=shapes100")],
         [*RUNS[:2], short_run("resnet_56", 0, 0.0, "data.split=tuning")],
