@@ -1,6 +1,7 @@
 """Generated runs that the tests of tables and figures read."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,9 +31,11 @@ def ablation_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_fake_run(runs, "improved_resnet20_convnext_no_inverted", seed)
         write_fake_run(runs, "resnest50d", seed)
         write_fake_run(runs, "resnest50d", seed, model={"name": "resnest50d", "stem": "cifar"}, fake={"top1": 66.0})
-        write_fake_run(runs, "resnet_32", seed, algorithms={})
-        write_fake_run(runs, "resnet_32", seed, algorithms={"cutmix": {"alpha": 1.0}}, fake={"top1": 71.5})
-        write_fake_run(runs, "resnet_32", seed, algorithms={"mixup": {"alpha": 0.2}}, fake={"top1": 69.9})
+        smoothed: dict[str, Any] = {"label_smoothing": {"smoothing": 0.1}}
+        write_fake_run(runs, "resnet_32", seed, algorithms={}, precision="fp32")
+        write_fake_run(runs, "resnet_32", seed, algorithms=smoothed, precision="fp32", fake={"top1": 71.5})
+        mixed: dict[str, Any] = {"mixup": {"alpha": 0.2}}
+        write_fake_run(runs, "resnet_32", seed, algorithms=mixed, precision="fp32", fake={"top1": 69.9})
     return runs
 
 

@@ -11,6 +11,7 @@ if they agree with it in those. Where every network has several arms, its own fi
 and networks are not compared.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from bench.util.errors import BadInput
 
 ABLATIONS = Path(__file__).resolve().parents[2] / "yamls" / "ablations"
 NETWORK = ("model", "stem")
+MIXED = re.compile(r"\bamp_\w+")
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,20 @@ class Ablation:
     @cached_property
     def free(self) -> frozenset[str]:
         """Return the recipe fields in which runs of its arms may differ: what is ablated, and what follows from it."""
-        follows = {"model": NETWORK, "batch": ("steps",), "algorithms": (TEACHER,)}
+        follows = {"model": NETWORK, "algorithms": (TEACHER,)}
         return frozenset(self.ablated).union(*(follows.get(name, ()) for name in self.ablated))
+
+    def fields_of(self, run_group: RunGroup) -> Mapping[str, str]:
+        """Return the recipe fields by which runs are found comparable.
+
+        Where the batch size is ablated, as many epochs are other steps, so there the length is the declared one.
+        """
+        fields = run_group.recipe_fields
+        return {**fields, "steps": run_group.declared_fields["steps"]} if "batch" in self.ablated else fields
+
+    def arm_of(self, run_group: RunGroup) -> Arm | None:
+        """Return the first arm that a run group was declared as, None for a run group of no arm."""
+        return next((arm for arm in self.arms if self.matches(arm, run_group)), None)
 
     def baseline_of(self, arm: Arm) -> Arm:
         """Return the arm that an arm is compared with; a baseline is its own."""
@@ -79,10 +93,16 @@ class Ablation:
         return next(same, self.baselines[0])
 
     def matches(self, arm: Arm, run_group: RunGroup) -> bool:
-        """Tell whether a run group is an arm's: it was declared as the arm in all that is ablated."""
+        """Tell whether a run group is an arm's: it was declared as the arm in all that is ablated.
+
+        A kind of mixed precision, which older records declare, is what both `amp` and `auto` ask for.
+        """
         declared = run_group.declared_fields
         told = {*self.ablated, *(NETWORK if "model" in self.ablated else ())}
-        return all(declared[name] == arm.fields[name] for name in told)
+        forms = {name: {declared[name]} for name in told}
+        if "precision" in told:
+            forms["precision"] |= {MIXED.sub(asked, declared["precision"]) for asked in ("amp", "auto")}
+        return all(arm.fields[name] in forms[name] for name in told)
 
 
 def ablation_names(folder: Path = ABLATIONS) -> dict[str, Path]:

@@ -84,10 +84,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that may be compared with each other, under a heading (None: the only block)."""
+    """Rows that may be compared with each other, under a heading (None: the only block); how they were tested."""
 
     heading: Phrase | None
     rows: Sequence[Row]
+    test: Phrase | None = None
 
 
 @dataclass(frozen=True)

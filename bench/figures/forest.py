@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.analysis.ablations import ABLATIONS, Ablation, ablation_names, load_ablation
+from bench.analysis.ablations import ABLATIONS, ablation_names
 from bench.analysis.cells import Block, Phrase, Row, Table
 from bench.analysis.run_groups import RunGroup
 from bench.figures import style
@@ -30,17 +30,9 @@ COUNTED = "Runs of the arm in brackets; no bar: one run, or no spread. Last epoc
 
 def ablations(run_groups: Sequence[RunGroup], folder: Path = ABLATIONS) -> Drawings:
     """Return a forest plot of each ablation of a folder of which an arm was trained and differs from a base."""
-    drawings = []
-    for name, path in ablation_names(folder).items():
-        if was_trained(load_ablation(path), run_groups):
-            figure = draw_forest(ablation_builder(path)(run_groups, Options()))
-            drawings += [(f"ablation_{name}", figure)] if figure is not None else []
-    return drawings
-
-
-def was_trained(ablation: Ablation, run_groups: Sequence[RunGroup]) -> bool:
-    """Tell whether a run group is a declared arm's; its table alone would show any recipes of one network."""
-    return any(ablation.matches(arm, run_group) for arm in ablation.arms for run_group in run_groups)
+    builders = {name: ablation_builder(path) for name, path in ablation_names(folder).items()}
+    figures = {name: draw_forest(build(run_groups, Options())) for name, build in builders.items()}
+    return [(f"ablation_{name}", figure) for name, figure in figures.items() if figure is not None]
 
 
 def arms_of(block: Block) -> list[Row]:
@@ -74,7 +66,8 @@ def draw_forest(table: Table) -> Figure | None:
     axes[-1, 0].set_xlim(limits)
     axes[-1, 0].set_xlabel("Difference from the base in top-1 (points)")
     figure.suptitle(table.title.english(), x=0.01, ha="left")
-    style.add_footer(figure, [wrap(table.notes[0].english(), 170), COUNTED + cut_note(deltas, limits)])
+    tests = dict.fromkeys(block.test for block, _ in blocks if block.test is not None)
+    style.add_footer(figure, [*(wrap(test.english(), 170) for test in tests), COUNTED + cut_note(deltas, limits)])
     return figure
 
 

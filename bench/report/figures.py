@@ -166,7 +166,7 @@ def forest(contents: Contents, table: Table, block: Block) -> dict[str, Any]:
     heading = contents.say(block.heading) if block.heading else ""
     rows = [arm_row(contents, row) for row in block.rows if compared(row)]
     svg = draw_rows(rows, title, contents.say("Difference from the base in top-1 (points)"), zero=True)
-    return {"title": title, "heading": heading, "svg": svg, "note": contents.say(table.notes[0])}
+    return {"title": title, "heading": heading, "svg": svg, "note": contents.say(block.test) if block.test else ""}
 
 
 def arm_row(contents: Contents, row: Row) -> RowOfMarks:

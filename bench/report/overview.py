@@ -129,11 +129,14 @@ def size_text(delta: Cell, *, signed: bool = False) -> str:
 
 
 def ablation_summary(contents: Contents, table: Table) -> dict[str, Any]:
-    """Return an ablation's title and the verdict on each arm, block by block; the noise floor has no arms."""
+    """Return an ablation's title and the verdict on each arm, block by block; the noise floor has no arms.
+
+    A block's heading says under which conditions its arms were trained, and by which test they were compared.
+    """
     blocks = [block for block in table.blocks if block.heading != NOISE and any(compared(row) for row in block.rows)]
     summaries = [
         {
-            "heading": contents.say(block.heading) if block.heading and len(blocks) > 1 else "",
+            "heading": contents.say(block.heading) if block.heading else "",
             "verdicts": arm_verdicts(contents, block),
         }
         for block in blocks

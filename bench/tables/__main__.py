@@ -47,7 +47,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--lang", choices=LANGUAGES, default="en", help="language of the headings (default: en)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write a file for each table instead of printing")
     parser.add_argument("--allow-mixed", action="store_true", help="rank rows of different steps, batch, data together")
-    parser.add_argument("--paired", action="store_true", help="pair the arms of an ablation by seed")
     parser.add_argument("--best", action="store_true", help="show the best epoch too (a diagnostic, not a result)")
     parser.add_argument("--wide", action="store_true", help="show the columns that do not fit into a paper")
     return parser
@@ -64,7 +63,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 def build_tables(source: Source, arguments: argparse.Namespace) -> list[Table]:
     """Return the requested tables, each with notes on what it leaves out."""
-    options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best, paired=arguments.paired)
+    options = Options(allow_mixed=arguments.allow_mixed, best=arguments.best)
     known = all_tables(arguments.ablations)
     shown = [name for name in known if name not in EVALUATIONS or has_evaluations(source.run_groups, name)]
     tables = [known[name](source.run_groups, options) for name in arguments.names or shown]

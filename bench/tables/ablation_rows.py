@@ -1,15 +1,16 @@
 """Shared by all ablation tables: the rows of bases and arms, the footnotes, and the lines below."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from bench.analysis.ablations import Ablation
 from bench.analysis.cells import Block, Phrase, Row, Table, words
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import RunGroup, differing
+from bench.analysis.run_groups import RunGroup, differing, is_tuning
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MEANS, columns_shown
-from bench.tables.contrasts import COLUMNS, contrast_cells, contrasts_of
+from bench.tables.contrasts import COLUMNS, can_pair, contrast_cells, contrasts_of
 
 ADJUSTED = Phrase(
     "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block."
@@ -17,9 +18,13 @@ ADJUSTED = Phrase(
 PAIRED = Phrase(
     "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm."
 )
+# The same in the heading of a block: blocks of one table may differ in it.
+NAMES = {PAIRED: Phrase("paired t-test"), ADJUSTED: Phrase("Welch's t-test")}
 SEEDS_NEEDED = Phrase(
     "Seeds needed: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen."
 )
+
+NOTHING_COMPARED = Phrase("No finished runs of two arms of this ablation under the same conditions.")
 
 
 def nearest_base(run_group: RunGroup, bases: Sequence[RunGroup]) -> RunGroup | None:
@@ -34,11 +39,41 @@ def compared_fields(ablation: Ablation) -> tuple[str, ...]:
     return tuple(name for name in RANKED_TOGETHER if name not in ablation.free)
 
 
+def blocks_by(
+    ablation: Ablation, run_groups: Sequence[RunGroup], names: Sequence[str]
+) -> dict[tuple[str, ...], list[RunGroup]]:
+    """Return the run groups by their values of some fields, the largest block first, those of tuning last."""
+    blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
+    for run_group in run_groups:
+        fields = ablation.fields_of(run_group)
+        blocks[tuple(fields[name] for name in names)].append(run_group)
+    return dict(sorted(blocks.items(), key=lambda item: (is_tuning(item[1][0]), -len(item[1]), item[0])))
+
+
+def ablation_block(
+    heading: Phrase | None,
+    bases: Sequence[tuple[str, RunGroup]],
+    arms: Sequence[tuple[str, RunGroup, RunGroup | None]],
+    options: m.Options,
+    ablated: Collection[str],
+) -> Block:
+    """Return the block of some bases and the arms that are compared with them, under a heading that names the test."""
+    compared = [(base, run_group) for _, run_group, base in arms]
+    paired = can_pair(compared)
+    rows = ablation_rows(bases, arms, options, ablated, paired=paired)
+    if all(base is None for base, _ in compared):
+        return Block(heading, rows)
+    test = PAIRED if paired else ADJUSTED
+    return Block(Phrase("{}; {}", (heading, NAMES[test])) if heading else NAMES[test], rows, test)
+
+
 def ablation_rows(
     bases: Sequence[tuple[str, RunGroup]],
     arms: Sequence[tuple[str, RunGroup, RunGroup | None]],
     options: m.Options,
     ablated: Collection[str],
+    *,
+    paired: bool,
 ) -> list[Row]:
     """Return the rows of the bases, then of the arms with their contrasts, adjusted together."""
     shown = columns_shown(COLUMNS, options)
@@ -49,7 +84,7 @@ def ablation_rows(
         )
         for label, base in bases
     ]
-    contrasts = contrasts_of([(base, run_group) for _, run_group, base in arms], options.paired)
+    contrasts = contrasts_of([(base, run_group) for _, run_group, base in arms], paired)
     for (label, run_group, base), contrast in zip(arms, contrasts, strict=True):
         cells = {"arm": words("{}", label), **m.measure(run_group, shown), **contrast_cells(contrast, base)}
         rows.append(Row(cells, arm_notes(run_group, base, ablated)))
@@ -64,12 +99,8 @@ def arm_notes(run_group: RunGroup, base: RunGroup | None, ablated: Collection[st
 
 
 def ablation_table(ablation: Ablation, blocks: Sequence[Block], options: m.Options) -> Table:
-    """Return an ablation's table; without any arm it says so."""
+    """Return an ablation's table with the tests of its blocks below; without any block it says so."""
     shown = columns_shown(COLUMNS, options)
-    method = PAIRED if options.paired else ADJUSTED
-    below = (
-        (method, SEEDS_NEEDED, MEANS, CONVENTIONS)
-        if blocks
-        else (Phrase("No finished run of an arm of this ablation."),)
-    )
+    tests = dict.fromkeys(block.test for block in blocks if block.test is not None)
+    below = (*tests, SEEDS_NEEDED, MEANS, CONVENTIONS) if blocks else (NOTHING_COMPARED,)
     return Table(ablation.name, Phrase(ablation.title, zh=ablation.title_zh), shown, blocks, below)

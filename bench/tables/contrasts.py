@@ -67,6 +67,20 @@ def samples_of(base: RunGroup, arm: RunGroup, pairs: bool) -> Samples | None:
     return Samples([a[seed] for seed in first], [b[seed] for seed in second], tuple(runs), pairs)
 
 
+def can_pair(pairs: Sequence[tuple[RunGroup | None, RunGroup]]) -> bool:
+    """Tell whether arms are compared with their bases in pairs of seeds: where all can be, and none loses its test.
+
+    Tables, figures, page and slides of ablations ask here, so that a block has the same verdicts in all of them.
+    """
+    return all(loses_nothing(base, arm) for base, arm in pairs if base is not None)
+
+
+def loses_nothing(base: RunGroup, arm: RunGroup) -> bool:
+    """Tell whether a base and an arm can be compared in pairs, and be tested so if they can be without pairs."""
+    paired, every = (samples_of(base, arm, pairs) for pairs in (True, False))
+    return every is None or (paired is not None and len(paired.base) >= min(2, len(every.base), len(every.arm)))
+
+
 def best_samples(base: RunGroup, arm: RunGroup) -> Samples | None:
     """Return the accuracies to compare: in pairs where two or more seeds are common, else all of both sides."""
     paired = samples_of(base, arm, pairs=True)
@@ -147,11 +161,11 @@ def noise_row(one: RunGroup, other: RunGroup, paired: bool) -> Row:
     common = set(a) & set(b)
     if common and all(a[seed] == b[seed] for seed in common):
         return Row(cells, (Phrase("equal seed by seed: the same runs under two names show no noise"),))
-    return Row(cells, noise_notes(contrast))
+    return Row(cells, noise_notes(stats.pooled_sd(list(a.values()), list(b.values()))))
 
 
-def noise_notes(contrast: Contrast) -> tuple[Phrase, ...]:
+def noise_notes(sd: float | None) -> tuple[Phrase, ...]:
     """Return the footnote on the spread over the seeds of one network, where it is known."""
-    if contrast.sd is None or contrast.pairs:
+    if sd is None:
         return ()
-    return (Phrase("standard deviation over the seeds of this network: {} points", (f"{contrast.sd:.2f}",)),)
+    return (Phrase("standard deviation over the seeds of this network: {} points", (f"{sd:.2f}",)),)

@@ -34,7 +34,6 @@ class Options:
 
     allow_mixed: bool = False
     best: bool = False
-    paired: bool = False
 
 
 def devices(run_group: RunGroup) -> float:

@@ -4,15 +4,15 @@ Within a block all arms share data, steps, batch and augmentation; what else dif
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.analysis.ablations import Ablation, Arm
 from bench.analysis.cells import Block, Phrase, Row, missing, words
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import START
-from bench.analysis.run_groups import RunGroup, blocks_of
+from bench.analysis.run_groups import RunGroup
 from bench.tables import measures as m
-from bench.tables.ablation_rows import ablation_rows, compared_fields, nearest_base
+from bench.tables.ablation_rows import PAIRED, ablation_block, blocks_by, compared_fields, nearest_base
 from bench.tables.comparison import heading_or_none
 from bench.tables.contrasts import noise_block
 
@@ -29,7 +29,7 @@ class Found:
 def network_blocks(ablation: Ablation, run_groups: Sequence[RunGroup], options: m.Options) -> list[Block]:
     """Return, for each block of comparable recipes, the base, the arms, and the noise floor where there is one."""
     fields = (START,) if options.allow_mixed else compared_fields(ablation)
-    items = blocks_of(run_groups, fields) or {(): []}
+    items = blocks_by(ablation, run_groups, fields) or {(): []}
     blocks = []
     for values, members in items.items():
         blocks += named_blocks(ablation, members, heading_or_none(values, fields), options)
@@ -46,11 +46,12 @@ def named_blocks(
     arms = [(found.label, run_group) for found in others for run_group in found.runs]
     contrasts = [(label, run_group, nearest_base(run_group, base.runs)) for label, run_group in arms]
     used = [run_group for run_group in base.runs if any(run_group is chosen for _, _, chosen in contrasts)]
-    rows = ablation_rows([(base.label, run_group) for run_group in used], contrasts, options, ablation.ablated)
+    bases = [(base.label, run_group) for run_group in used]
+    block = ablation_block(heading, bases, contrasts, options, ablation.ablated)
     absent = [found.label for found in (base, *others) if not found.runs and found.declared]
-    rows += [Row({"arm": words("{}", name), HEADLINE: missing("no finished run in this block")}) for name in absent]
+    gaps = [Row({"arm": words("{}", name), HEADLINE: missing("no finished run in this block")}) for name in absent]
     everyone = [*used, *(run_group for _, run_group in arms)]
-    return [Block(heading, rows), *noise_block(everyone, options.paired)]
+    return [replace(block, rows=[*block.rows, *gaps]), *noise_block(everyone, block.test == PAIRED)]
 
 
 def find_arms(ablation: Ablation, members: Sequence[RunGroup]) -> list[Found]:

@@ -139,7 +139,11 @@ LINES = {
         "所需种子数：若差异与离散程度如目前所见，未校正 p = 0.05 下达到 80 % 功效时每组所需的种子数。"
     ),
     "its recipe differs from the base's: {}": "训练方案与基线不同：{}",
-    "No finished run of an arm of this ablation.": "该消融实验尚无已完成的运行。",
+    "paired t-test": "配对 t 检验",
+    "Welch's t-test": "Welch t 检验",
+    "No finished runs of two arms of this ablation under the same conditions.": (
+        "该消融实验尚无两个实验组在相同条件下完成的运行。"
+    ),
     "Noise floor: one network and recipe under several names": "噪声水平：同一网络与方案的不同名称",
     "standard deviation over the seeds of this network: {} points": "该网络各种子间的标准差：{} 百分点",
     "equal seed by seed: the same runs under two names show no noise": "逐种子相同：两个名称下是同样的运行，不反映噪声",

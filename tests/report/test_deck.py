@@ -61,7 +61,7 @@ def test_it_has_the_slides_and_the_times_of_the_outline() -> None:
 )
 def test_its_numbers_are_those_of_the_tables(slide: str, place: int, table: str, key: str, committed: Deck) -> None:
     run_groups = material_of(COMMITTED, experiment="cpu_first").source.run_groups
-    made = all_tables()[table](run_groups, Options(paired=True))
+    made = all_tables()[table](run_groups, Options())
     columns = {column.heading.english(): column for column in made.columns}
     expected = rows_of(made, key)
     shown = by_name(grids(committed, slide)[place])

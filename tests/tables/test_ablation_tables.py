@@ -1,14 +1,18 @@
 """What the tables of ablations say: verdicts, bases, gaps, the same network under several names."""
 
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench.analysis import stats
+from bench.analysis.ablations import ABLATIONS, load_ablation
 from bench.analysis.cells import Phrase
 from bench.analysis.sources import make_source
+from bench.config import load_spec
 from bench.records import read_runs
+from bench.tables.ablation_rows import ADJUSTED, PAIRED
 from tests.fake_runs import write_fake_run
 from tests.tables.building import build, rows_of
 
@@ -25,18 +29,27 @@ def test_the_same_network_is_found_under_its_names(ablation_runs: Path) -> None:
     assert "ecanet20_adaptive, ecanet20_fixed_k3" in notes[-1].english()
 
 
-def test_ablation_verdicts_are_those_of_welch_and_holm(ablation_runs: Path) -> None:
-    table = build(ablation_runs, "eca_kernel")
-    run_groups = {c.model: c for c in make_source(read_runs(ablation_runs), "").run_groups}
+@pytest.mark.parametrize(("test", "more"), [(stats.paired, 0), (stats.welch, 2)])
+def test_ablation_verdicts_are_those_of_the_test_that_is_named(
+    test: Callable[..., stats.Difference], more: int, ablation_runs: Path, tmp_path: Path
+) -> None:
+    """Of pairs where every arm can be paired; two runs of other seeds make an arm that cannot."""
+    runs = shutil.copytree(ablation_runs, tmp_path / "runs")
+    for seed in range(3, 3 + more):
+        write_fake_run(runs, "ecanet20_fixed_k9", seed)
+    table = build(runs, "eca_kernel")
+    run_groups = {c.model: c for c in make_source(read_runs(runs), "").run_groups}
     base = list(run_groups["resnet_20"].values("top1").values())
-    arms = ["ecanet20_adaptive", "ecanet20_fixed_k3", "ecanet20_fixed_k5"]
-    tests = [stats.welch(base, list(run_groups[name].values("top1").values())) for name in arms]
+    arms = ["ecanet20_adaptive", "ecanet20_fixed_k3", "ecanet20_fixed_k5", *(["ecanet20_fixed_k9"] if more else [])]
+    tests = [test(base, list(run_groups[name].values("top1").values())) for name in arms]
+    assert table.notes[0] == (ADJUSTED if more else PAIRED)
     adjusted = stats.holm([test.p for test in tests])
-    for name, test, p in zip(arms, tests, adjusted, strict=True):
+    for name, found, p in zip(arms, tests, adjusted, strict=True):
         cells = rows_of(table, "arm")[name].cells
-        assert cells["delta"].value == pytest.approx(test.delta)
+        assert cells["delta"].value == pytest.approx(found.delta)
+        assert (cells["delta"].low, cells["delta"].high) == pytest.approx((found.low, found.high))
         assert cells["p_holm"].value == pytest.approx(p)
-        assert len(cells["delta"].runs) == 6
+        assert len(cells["delta"].runs) == 3 + len(run_groups[name].runs)
 
 
 def test_arms_without_a_run_are_shown_as_missing(ablation_runs: Path) -> None:
@@ -63,35 +76,32 @@ def test_stems_and_algorithms_are_found_in_the_records(ablation_runs: Path) -> N
     assert stem["stem cifar"].cells["verdict"].text == Phrase("better")
     algorithms = build(ablation_runs, "algorithms")
     rows = rows_of(algorithms, "arm")
-    assert set(rows) == {"amp_fp16", "+ cutmix alpha=1.0", "+ mixup alpha=0.2"}
-    assert rows["+ cutmix alpha=1.0"].notes == ()
+    assert set(rows) == {"none", "+ label_smoothing smoothing=0.1", "+ mixup alpha=0.2"}
+    assert rows["+ mixup alpha=0.2"].notes == ()
+
+
+def write_arms(runs: Path, arms: Sequence[str]) -> None:
+    """Write a run of some arms of the ablation of algorithms, on hardware with mixed precision."""
+    for arm in arms:
+        spec = load_spec(ABLATIONS / "algorithms.yaml", arm=arm)
+        precision = "fp32" if spec.precision == "fp32" else "amp_bf16"
+        write_fake_run(runs, "resnet_20", algorithms=spec.model_dump()["algorithms"], precision=precision)
 
 
 def test_leaving_algorithms_out_makes_the_full_set_the_base(tmp_path: Path) -> None:
-    full: dict[str, Any] = {"mixup": {"alpha": 0.2}, "label_smoothing": {"smoothing": 0.1}, "channels_last": {}}
-    for left_out in (None, *full):
-        chosen = {name: settings for name, settings in full.items() if name != left_out}
-        write_fake_run(tmp_path, "resnet_20", algorithms=chosen)
+    write_arms(tmp_path, ["all", "minus_mixup", "minus_label_smoothing", "minus_channels_last"])
     rows = rows_of(build(tmp_path, "algorithms"), "arm")
     assert rows["− channels_last"].cells["verdict"].text == Phrase("not tested")
 
 
 def test_added_and_left_out_algorithms_have_their_own_bases(tmp_path: Path) -> None:
-    every: dict[str, Any] = {"mixup": {"alpha": 0.2}, "ema": {}, "sam": {}, "blurpool": {}, "channels_last": {}}
-    for name, settings in every.items():
-        write_fake_run(tmp_path, "resnet_20", algorithms={name: settings}, precision="fp32")
-        rest = {key: value for key, value in every.items() if key != name}
-        write_fake_run(tmp_path, "resnet_20", algorithms=rest, precision="amp_bf16")
-    write_fake_run(tmp_path, "resnet_20", algorithms={}, precision="fp32")
-    write_fake_run(tmp_path, "resnet_20", algorithms={}, precision="amp_bf16")
-    write_fake_run(tmp_path, "resnet_20", algorithms=every, precision="amp_bf16")
-    write_fake_run(tmp_path, "resnet_20", algorithms=every, precision="fp32")
+    write_arms(tmp_path, [arm.name for arm in load_ablation(ABLATIONS / "algorithms.yaml").arms])
     blocks = [[row.cells["arm"].text for row in block.rows] for block in build(tmp_path, "algorithms").blocks]
-    added, left_out = ([text.english() for text in block if text] for block in blocks)
-    assert added[0] == "none"
-    ema = "ema ema_start=0.0dur half_life=1000ba update_interval=None"
+    found = [[text.english() for text in block if text] for block in blocks]
+    (added,) = [block for block in found if block[0] == "none"]
+    (left_out,) = [block for block in found if block[0].startswith("amp_bf16, blurpool")]
+    ema = "ema ema_start=0.0dur half_life=100ba update_interval=None"
     assert {"+ mixup alpha=0.2", f"+ {ema}", "+ amp_bf16"} <= set(added)
-    assert left_out[0].startswith("amp_bf16, blurpool")
     assert {"− mixup alpha=0.2", f"− {ema}", "− amp_bf16"} <= set(left_out)
 
 
@@ -108,7 +118,7 @@ def test_pairs_are_made_by_seed(ablation_runs: Path) -> None:
     run_groups = {c.model: c for c in make_source(read_runs(ablation_runs), "").run_groups}
     base, arm = (run_groups[name].by_seed("top1") for name in ("resnet_20", "ecanet20_fixed_k5"))
     expected = stats.paired([base[seed] for seed in range(3)], [arm[seed] for seed in range(3)])
-    cells = rows_of(build(ablation_runs, "eca_kernel", paired=True), "arm")["ecanet20_fixed_k5"].cells
+    cells = rows_of(build(ablation_runs, "eca_kernel"), "arm")["ecanet20_fixed_k5"].cells
     assert (cells["delta"].low, cells["delta"].high) == pytest.approx((expected.low, expected.high))
 
 

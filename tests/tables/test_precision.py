@@ -8,10 +8,23 @@ import pytest
 
 from bench.analysis.sources import make_source
 from bench.records import read_runs
+from bench.tables.ablation_rows import ADJUSTED, PAIRED
+from bench.tables.ablations import ablation_builder
+from bench.tables.measures import Options
 from bench.tables.page import make_page
 from bench.tables.render_md import render_markdown
 from tests.fake_runs import write_fake_run
 from tests.tables.building import build, rows_of
+
+PRECISIONS = """
+base: recipes/light_200ep.yaml
+model: {name: resnet_20}
+algorithms: {channels_last: null, ema: {}}
+arms:
+  auto: {}
+  single: {precision: fp32}
+  plain: {algorithms: {ema: null}}
+"""
 
 
 def write_seeds(runs: Path, name: str, precisions: Sequence[str], **changes: Any) -> None:
@@ -72,17 +85,26 @@ def test_techniques_that_differ_are_footnoted(tmp_path: Path) -> None:
 def test_seeds_of_different_precisions_are_never_paired(tmp_path: Path) -> None:
     write_seeds(tmp_path, "resnet_20", ["amp_bf16", "amp_bf16", "fp32", "fp32"])
     write_seeds(tmp_path, "ecanet20_fixed_k5", ["amp_bf16", "amp_bf16", "amp_bf16", "fp32"])
-    write_seeds(tmp_path, "ecanet20_fixed_k7", ["fp32", "fp32", "amp_bf16"])
-    rows = rows_of(build(tmp_path, "eca_kernel", paired=True), "arm")
+    table = build(tmp_path, "eca_kernel")
     groups = {group.model: group for group in make_source(read_runs(tmp_path), "").run_groups}
     base, arm = groups["resnet_20"].by_seed("top1"), groups["ecanet20_fixed_k5"].by_seed("top1")
-    delta = rows["ecanet20_fixed_k5"].cells["delta"]
+    delta = rows_of(table, "arm")["ecanet20_fixed_k5"].cells["delta"]
     assert delta.value == pytest.approx(sum(arm[seed] - base[seed] for seed in (0, 1, 3)) / 3)
     assert len(delta.runs) == 6
-    alone = rows["ecanet20_fixed_k7"].cells["delta"]
-    assert alone.value is None
-    assert alone.why is not None
-    assert "same precision" in alone.why.english()
+    assert table.notes[0] == PAIRED
+
+
+def test_an_arm_without_a_pair_leaves_its_whole_block_unpaired(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "resnet_20", ["amp_bf16", "amp_bf16", "fp32", "fp32"])
+    write_seeds(tmp_path, "ecanet20_fixed_k5", ["amp_bf16", "amp_bf16", "amp_bf16", "fp32"])
+    write_seeds(tmp_path, "ecanet20_fixed_k7", ["fp32", "fp32", "amp_bf16"])
+    table = build(tmp_path, "eca_kernel")
+    rows = rows_of(table, "arm")
+    assert len(rows["ecanet20_fixed_k5"].cells["delta"].runs) == 8
+    assert len(rows["ecanet20_fixed_k7"].cells["delta"].runs) == 7
+    assert table.notes[0] == ADJUSTED
+    assert table.blocks[0].heading is not None
+    assert table.blocks[0].heading.english().endswith("; Welch's t-test")
 
 
 def test_mixed_precision_of_any_kind_is_an_algorithm_of_the_ablation(tmp_path: Path) -> None:
@@ -94,9 +116,14 @@ def test_mixed_precision_of_any_kind_is_an_algorithm_of_the_ablation(tmp_path: P
 
 def test_an_auto_that_came_to_float32_is_the_same_network_as_float32(tmp_path: Path) -> None:
     """Hardware without mixed precision: the full set with `auto` and the one without it are one recipe."""
-    write_seeds(tmp_path, "resnet_20", ["fp32", "fp32"], algorithms={"ema": {}})
-    write_seeds(tmp_path, "resnet_20", ["fp32", "fp32"], algorithms={"ema": {}}, precision="fp32")
-    (block,) = build(tmp_path, "algorithms").blocks
+    folder = tmp_path / "ablations"
+    folder.mkdir()
+    (folder / "precision.yaml").write_text(PRECISIONS, encoding="utf-8")
+    runs = tmp_path / "runs"
+    write_seeds(runs, "resnet_20", ["fp32", "fp32"], algorithms={"ema": {}})
+    write_seeds(runs, "resnet_20", ["fp32", "fp32"], algorithms={"ema": {}}, precision="fp32")
+    run_groups = make_source(read_runs(runs), "").run_groups
+    (block,) = ablation_builder(folder / "precision.yaml")(run_groups, Options()).blocks
     verdict, arm = block.rows[1].cells["verdict"].text, block.rows[1].cells["arm"].text
     assert verdict is not None
     assert verdict.english() == "same network"

@@ -11,7 +11,7 @@ from bench.report.deck.opening import not_given
 from bench.report.deck.results import METHOD, verdicts_against
 from bench.report.deck.slides import Entry, Grid, Line, Part
 from bench.report.overview import is_base, row_name, verdict_words
-from bench.tables.ablation_rows import PAIRED
+from bench.tables.ablation_rows import NOTHING_COMPARED
 from bench.tables.components import FACTS
 from bench.tables.contrasts import NOISE
 from bench.zoo.models import MODELS
@@ -46,15 +46,14 @@ def ablation(material: Material, name: str) -> list[Part]:
     parts: list[Part] = []
     if block is None:
         parts.append(Line(material.say(table.title), kind="heading"))
-        parts.append(Line(material.say("No finished run of an arm of this ablation."), kind="missing"))
+        parts.append(Line(material.say(NOTHING_COMPARED), kind="missing"))
     else:
         runs = tuple(dict.fromkeys(run for row in rows for run in row.cells["n"].runs))
         heading = material.say(block.heading) if block.heading else ""
         parts += [Line(heading, material.from_runs(runs), "small")] if heading else []
-        flags = " --paired" if table.notes[0] == PAIRED else ""
         absent = {label: label_of(network) for label, network in absent_arms(material, table, rows).values()}
-        parts.append(grid_of(material, table, ARMS, rows=rows, claims=claims, absent=absent, flags=flags))
-        parts += [*arm_lines(material, block), Line(material.say(table.notes[0]), kind="small")]
+        parts.append(grid_of(material, table, ARMS, rows=rows, claims=claims, absent=absent))
+        parts += [*arm_lines(material, block), *([Line(material.say(block.test), kind="small")] if block.test else [])]
         parts += other_blocks(material, table)
     parts += missing_arms(material, table, rows)
     return [*parts, *(verdict_lines(material, checked) if checked else [])]

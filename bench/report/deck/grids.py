@@ -41,12 +41,10 @@ def grid_of(
     rows: Sequence[Row] | None = None,
     claims: str = "",
     absent: Mapping[str, str] = NOTHING,
-    flags: str = "",
 ) -> Grid:
     """Return chosen columns and rows of a table; `claims` names the deck's table that may stand beside it.
 
-    `absent` are rows that no run has, by the name that is shown for each and the one that the claims have; `flags` are
-    those of `bench.tables` that give the table.
+    `absent` are rows that no run has, by the name that is shown for each and the one that the claims have.
     """
     columns = [column for key in keys for column in table.columns if column.key == key]
     chosen = list(material.rows(table) if rows is None else rows)
@@ -58,7 +56,7 @@ def grid_of(
         page.left,
         [*filled, *(absent_row(name, page.left) for name in absent)],
         [f"({letter}) {text}" for letter, text in page.footnotes],
-        (material.from_command(f"bench.tables {table.name}{flags}"),),
+        (material.from_command(f"bench.tables {table.name}"),),
     )
     metrics = COLUMNS_OF.get(claims, OF_AN_ARM)
     wanted = [metrics.get(column.key, "") for column in columns]

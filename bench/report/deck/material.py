@@ -102,10 +102,8 @@ class Material:
         return table, max(shown, key=lambda block: sum("n" in row.cells for row in block.rows), default=None)
 
     def ablation_table(self, name: str) -> Table:
-        """Return an ablation's table of all rows: paired by seed where every arm can be, as the other verdicts are."""
-        build = all_tables(self.ablations)[name]
-        paired, other = (build(self.source.run_groups, replace(self.options, paired=pairs)) for pairs in (True, False))
-        return paired if deltas(paired) == deltas(other) else other
+        """Return an ablation's table of all rows."""
+        return all_tables(self.ablations)[name](self.source.run_groups, self.options)
 
     def contrasts(self, base: RunGroup, arms: Sequence[RunGroup]) -> list[Contrast | None]:
         """Return the contrasts of some rows with one, adjusted together."""
@@ -147,12 +145,6 @@ class Material:
         with style.styled():
             draw().savefig(content, format=self.form, dpi=style.DPI, metadata=style.UNDATED[self.form])
         return Picture(f"{name}.{self.form}", title, content.getvalue(), self.from_runs(runs))
-
-
-def deltas(table: Table) -> int:
-    """Return how many rows of an ablation have a difference from their base."""
-    rows = (row for block in table.blocks for row in block.rows)
-    return sum("delta" in row.cells and row.cells["delta"].value is not None for row in rows)
 
 
 def deck_models(run_groups: Sequence[RunGroup]) -> set[str]:

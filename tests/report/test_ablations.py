@@ -1,0 +1,97 @@
+"""Ablations of the committed runs: a block has the same verdicts wherever it is shown, and compares equal lengths."""
+
+from collections.abc import Sequence
+
+import pytest
+from matplotlib.figure import Figure
+
+from bench.analysis.ablations import ABLATIONS
+from bench.analysis.cells import Table
+from bench.analysis.recipe import duration_text
+from bench.analysis.sources import make_source
+from bench.figures.forest import ablations
+from bench.records import RunRecord, read_runs
+from bench.report.contents import Contents
+from bench.report.figures import forests
+from bench.report.overview import ablation_summary, verdict_of
+from bench.tables.measures import Options
+from bench.tables.registry import all_tables
+from tests.conftest import REPOSITORY
+from tests.report.decks import material_of
+
+RUNS = REPOSITORY / "reports" / "runs"
+# Ablation → the experiments that its report is made of.
+REPORTS = {
+    "speed_75": {"speed_75_ingredients"},
+    "recipes_10ep": {"small_10ep"},
+    "distillation": {"speed_cpu", "weights_cpu", "distillation"},
+}
+
+
+@pytest.fixture(scope="module")
+def records() -> list[RunRecord]:
+    return list(read_runs(RUNS))
+
+
+@pytest.fixture(scope="module")
+def page(records: Sequence[RunRecord]) -> Contents:
+    """Return what the page of all committed runs is made of."""
+    return Contents(make_source(records, "reports/runs"))
+
+
+def report_of(name: str, records: Sequence[RunRecord]) -> Table:
+    """Return an ablation's table as its report has it."""
+    chosen = [record for record in records if record.run_id.partition("/")[0] in REPORTS[name]]
+    return all_tables(ABLATIONS)[name](make_source(chosen, "").run_groups, Options())
+
+
+def verdicts(table: Table) -> list[str]:
+    """Return the verdicts of a table's arms."""
+    return [verdict_of(row) for block in table.blocks for row in block.rows if "delta" in row.cells]
+
+
+def texts(figure: Figure) -> list[str]:
+    """Return the texts beside the points of a figure, without their p."""
+    return [text.get_text().partition(", p")[0] for axes in figure.axes for text in axes.texts]
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_an_ablation_has_the_same_verdicts_everywhere(name: str, records: Sequence[RunRecord], page: Contents) -> None:
+    report = report_of(name, records)
+    expected = verdicts(report)
+    assert expected
+    assert report.blocks[0].heading is not None
+    assert report.blocks[0].heading.english().endswith("; paired t-test")
+    (on_page,) = [table for table in page.ablation_tables if table.name == name]
+    assert [block.heading for block in on_page.blocks] == [block.heading for block in report.blocks]
+    (block,) = ablation_summary(page, on_page)["blocks"]
+    assert sorted(line["verdict"] for line in block["verdicts"]) == sorted(expected)
+    assert block["heading"].endswith("; paired t-test")
+    (drawn,) = [figure for figure in forests(page) if figure["title"] == report.title.english()]
+    assert "paired t-test" in drawn["note"]
+    chosen = [record for record in records if record.run_id.partition("/")[0] in REPORTS[name]]
+    for run_groups in (make_source(chosen, "").run_groups, page.source.run_groups):
+        figure = dict(ablations(run_groups))[f"ablation_{name}"]
+        assert texts(figure) == expected
+    assert verdicts(material_of(RUNS).ablation_table(name)) == expected
+
+
+def test_the_page_says_what_the_fast_recipe_gains(page: Contents) -> None:
+    (table,) = [table for table in page.ablation_tables if table.name == "recipes_10ep"]
+    (block,) = ablation_summary(page, table)["blocks"]
+    (line,) = block["verdicts"]
+    assert line["words"].startswith("fast_10ep is better than light_10ep by 8.48 ± ")
+    assert block["heading"].startswith("resnet_20; dataset: cifar100; split: test; steps: 10ep; ")
+
+
+def test_runs_of_different_lengths_are_never_compared(page: Contents, records: Sequence[RunRecord]) -> None:
+    lengths = {record.run_id: duration_text(record.spec) for record in records}
+    deltas = [
+        row.cells["delta"]
+        for table in page.ablation_tables
+        for block in table.blocks
+        for row in block.rows
+        if "delta" in row.cells
+    ]
+    assert len(deltas) > 10
+    assert all(len({lengths[run] for run in cell.runs}) == 1 for cell in deltas)
