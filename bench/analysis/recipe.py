@@ -45,6 +45,8 @@ NOT_RECIPE = ("model", "stem", MACHINE)
 RANKED_TOGETHER = ("dataset", "split", "steps", "batch", "augmentation", START)
 # Fields that are mentioned only where they say something.
 UNMENTIONED = ("weights", START, TEACHER)
+# What such a field says where it has to be named.
+WITHOUT = {"weights": "from scratch", START: "from scratch", TEACHER: "no teacher"}
 # What parts the words of a field's keys, where it is not a space.
 SEPARATORS = {"augmentation": " + ", "schedule": ", ", "precision": ", "}
 # The texts of a field that has nothing to say, and of one without words here whose keys have their defaults.
@@ -160,6 +162,11 @@ def field_text(name: str, words: list[str]) -> str:
     """Return the text of a field from the words for its keys."""
     empty = NOTHING if name in FIELD_OF.values() and name not in UNMENTIONED else DEFAULT
     return SEPARATORS.get(name, " ").join(word for word in words if word) or empty
+
+
+def field_words(name: str, value: str) -> str:
+    """Return the words that name a field's text outside of a table's column of that field."""
+    return WITHOUT.get(name, f"{name} {value}") if value == DEFAULT else f"{name} {value}"
 
 
 def leaves(content: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

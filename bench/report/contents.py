@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.analysis.ablations import ABLATIONS, ablation_names
 from bench.analysis.cells import Block, Phrase, Row, Table
-from bench.analysis.recipe import RECIPE_FIELDS
+from bench.analysis.recipe import RECIPE_FIELDS, field_words
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
 from bench.analysis.sources import Source
 from bench.report.text import translate
@@ -100,12 +100,12 @@ def apart(members: Sequence[RunGroup]) -> list[str]:
         return [""]
     for count in range(1, MAX_FIELDS + 1):
         for names in combinations(RECIPE_FIELDS, count):
-            texts = [", ".join(f"{name} {c.recipe_fields[name]}" for name in names) for c in members]
+            texts = [", ".join(field_words(name, c.recipe_fields[name]) for name in names) for c in members]
             if len(set(texts)) == len(texts) and max(map(len, texts)) <= MAX_LETTERS:
                 return texts
     common = common_recipe(members)
     unusual = [{name: value for name, value in c.recipe_fields.items() if value != common[name]} for c in members]
-    texts = [", ".join(f"{name} {value}" for name, value in fields.items()) for fields in unusual]
+    texts = [", ".join(field_words(name, value) for name, value in fields.items()) for fields in unusual]
     short = [text if len(text) <= MAX_LETTERS else f"{text[: MAX_LETTERS - 1]}…" for text in texts]
     return [
         text if short.count(text) == 1 else f"{text} {short[: place + 1].count(text)}".strip()

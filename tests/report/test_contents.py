@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.report.contents import MAX_LETTERS
-from tests.fake_runs import write_fake_run
+from tests.fake_runs import DECK_ALGORITHMS, write_fake_run
 from tests.report.building import contents_of
 
 
@@ -25,6 +25,14 @@ def test_the_usual_recipe_needs_no_words(tmp_path: Path) -> None:
         "resnet_20 (steps 7800, batch 128)",
         "resnet_20 (algorithms none)",
     }
+
+
+def test_what_a_row_lacks_is_told_in_words(tmp_path: Path) -> None:
+    teacher = {"path": "runs/elsewhere/resnet_56-01234567-s0", "network": "resnet_56", "sha256": "7f" * 32}
+    write_fake_run(tmp_path, "resnet_20")
+    taught = {**DECK_ALGORITHMS, "distillation": {"teacher": teacher, "temperature": 2.0, "alpha": 0.5}}
+    write_fake_run(tmp_path, "resnet_20", algorithms=taught)
+    assert set(contents_of(tmp_path).names) == {"resnet_20 (no teacher)", "resnet_20 (teacher 7f7f7f7f)"}
 
 
 def test_many_rows_are_named_by_what_is_unusual_or_numbered(tmp_path: Path) -> None:
