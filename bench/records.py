@@ -46,7 +46,9 @@ from typing import Any, ClassVar
 
 import yaml
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
+from bench.analysis.identity import renamed
 from bench.analysis.metrics import HEADLINE
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
@@ -178,6 +180,17 @@ def find_finished_run(path: Path) -> RunRecord:
         state = "has failed" if record.failure else "has not finished"
         raise BadInput(f"the run {path} {state}; train it to its end first")
     return record
+
+
+def spec_of(record: RunRecord) -> RunSpec:
+    """Return a recorded spec as one of this version, whatever its keys were called when it was written.
+
+    Raises BadInput for one that this version does not understand.
+    """
+    try:
+        return RunSpec.model_validate(dict(renamed(record.spec)))
+    except ValidationError as error:
+        raise BadInput(f"{record.path}: its spec was recorded by another version: {first_line(error)}") from None
 
 
 def names_a_run(spec: Any) -> bool:

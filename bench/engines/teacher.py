@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from bench.data.datasets import Dataset
@@ -17,9 +16,9 @@ from bench.engines.model_check import check_smaller
 from bench.engines.snapshot import describe
 from bench.engines.starting import read_tensors
 from bench.pretrained import WeightsFile, find_trained_run, read_declared
-from bench.records import RunRecord
+from bench.records import RunRecord, spec_of
 from bench.spec import RunSpec
-from bench.util.errors import BadInput, first_line
+from bench.util.errors import BadInput
 
 KEY = "algorithms.distillation.teacher"
 
@@ -73,15 +72,12 @@ def load_network(spec: RunSpec, dataset: Dataset, device: str) -> Classifier:
 
     torch's generators are as before.
     """
-    path, record = find_teacher(spec)
+    _, record = find_teacher(spec)
     try:
         file = read_declared(spec.algorithms["distillation"]["teacher"])
     except BadInput as error:
         raise BadInput(f"key '{KEY}': {error}") from None
-    try:
-        theirs = RunSpec.model_validate(dict(record.spec))
-    except ValidationError as error:
-        raise BadInput(f"{path}: its spec was recorded by another version: {first_line(error)}") from None
+    theirs = spec_of(record)
     devices = [torch.cuda.current_device()] if device == "gpu" else []
     with torch.random.fork_rng(devices):
         network = build_network(theirs, dataset, device)

@@ -4,13 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.checkpoints import Content, Damaged, newest_valid, read_checkpoint, sha256
 from bench.records import CHECKPOINTS, RunRecord
 from bench.spec import RunSpec, recipe_hash
-from bench.util.errors import BadInput, first_line
+from bench.util.errors import BadInput
 
 SPLITS = ("test", "train")
 
@@ -30,14 +28,6 @@ class Found(NamedTuple):
         """Return what names the weights in a record: the file, its SHA-256, and the steps that were trained."""
         step = self.content["timestamp"]["batch"]
         return {"file": self.path.name, "sha256": sha256(self.path.read_bytes()), "step": step, "final": self.final}
-
-
-def read_spec_of(record: RunRecord) -> RunSpec:
-    """Return the spec that a run recorded; raise BadInput for one that this version does not understand."""
-    try:
-        return RunSpec.model_validate(dict(record.spec))
-    except ValidationError as error:
-        raise BadInput(f"{record.path}: its spec was recorded by another version: {first_line(error)}") from None
 
 
 def find_checkpoint(record: RunRecord, spec: RunSpec, named: Path | None) -> Found:

@@ -19,9 +19,9 @@ from bench.engines.evaluated import build_network, classify, keep_as_trained, lo
 from bench.engines.metrics import Totals, measure_evaluation
 from bench.engines.precision import FP32, can_compute
 from bench.environment import usable_cores
-from bench.evaluate.find import Found, find_checkpoint, find_images, read_spec_of
+from bench.evaluate.find import Found, find_checkpoint, find_images
 from bench.evaluate.subset import take
-from bench.records import RunRecord, find_run
+from bench.records import RunRecord, find_run, spec_of
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 
@@ -90,7 +90,7 @@ def load_trained(
     an unfinished run without a `checkpoint`, a checkpoint that is missing, damaged or another run's, and other data.
     """
     record = find_run(path)
-    spec = read_spec_of(record)
+    spec = spec_of(record)
     found = find_checkpoint(record, spec, checkpoint)
     root = data_root or (Path(spec.data.root) if spec.data.root else None)
     dataset = find_images(record, spec, split, root)

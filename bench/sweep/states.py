@@ -1,12 +1,26 @@
 """The state of each run of a suite, read from the disk, and the reasons of failures."""
 
+import glob
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.budget import in_batches
-from bench.records import EPOCHS, FAILED, RunRecord, read_epochs, read_failure, read_json, read_run, to_json
+from bench.records import (
+    EPOCHS,
+    FAILED,
+    RESULT,
+    RunRecord,
+    read_epochs,
+    read_failure,
+    read_json,
+    read_run,
+    spec_of,
+    to_json,
+)
+from bench.spec import run_name
 from bench.sweep.backends.locks import is_running
 from bench.sweep.suite import PlannedRun, Suite
 from bench.util.errors import BadInput
@@ -82,9 +96,33 @@ def is_finished(run: PlannedRun) -> bool:
 
 
 def find_record(run: PlannedRun) -> RunRecord | None:
-    """Return the record of a run, None before it starts or if the record cannot be read."""
+    """Return the record of a run, None before it starts or if the record cannot be read.
+
+    A run that finished under the name that an older version of the suite gave it is found beside its own folder.
+    """
     try:
         return read_run(run.path)
+    except BadInput:
+        return find_older_record(run)
+
+
+def find_older_record(run: PlannedRun) -> RunRecord | None:
+    """Return the finished run of the same recipe and seed in a folder of an older name, None where there is none."""
+    model, _, seed = run.path.name.rsplit("-", 2)
+    folders = sorted(run.path.parent.glob(f"{glob.escape(model)}-*-{seed}"))
+    older = (path for path in folders if (path / RESULT).is_file() and name_today(path) == run.path.name)
+    return next((read_run(path) for path in older), None)
+
+
+@cache
+def name_today(path: Path) -> str | None:
+    """Return the folder name that this version gives to a finished run; None for one that it does not understand.
+
+    It is kept: a finished run does not change.
+    """
+    try:
+        record = read_run(path)
+        return run_name(spec_of(record)) if record.finished else None
     except BadInput:
         return None
 

@@ -22,6 +22,7 @@ from bench.sweep.states import last_lines, read_state
 from bench.sweep.suite import PlannedRun
 from bench.sweep.timing.calibrate import calibration_runs, record_noise_floor, relative_difference
 from bench.util.cli import run_command
+from tests.conftest import REPOSITORY
 from tests.sweep.backends.remote import STAND_INS
 from tests.sweep.conftest import WriteSuite, expand, read_starts
 
@@ -99,6 +100,36 @@ def test_the_status_tells_each_state(write_suite: WriteSuite, capsys: pytest.Cap
     assert "1 interrupted, 1 running, 1 failed, 3 waiting" in printed
     assert "the loss became nan at step 5" in printed
     assert "75%" in next(line for line in printed.splitlines() if line.startswith(plan.runs[0].label))
+
+
+def test_runs_that_an_older_version_named_are_finished() -> None:
+    """Keys were renamed after the runs of cpu_first had been trained, so that their recipes have other hashes today."""
+    words = [f"runs={REPOSITORY / 'reports' / 'runs'}", "overrides.precision=amp_bf16"]
+    plan = expand(YAMLS / "suites" / "cpu_first.yaml", *words)
+    assert not any(run.path.exists() for run in plan.runs)
+    assert {read_state(plan.suite, run) for run in plan.runs} == {"finished"}
+
+
+@pytest.mark.parametrize(
+    ("word", "status", "state"),
+    [
+        ("batch_size=2048", "finished", "finished"),
+        ("batch_size=2048", "stopped", "waiting"),
+        ("batch_size=64", "finished", "waiting"),
+        ("seed=1", "finished", "waiting"),
+    ],
+)
+def test_an_older_name_counts_for_a_finished_run_of_the_same_recipe_and_seed(
+    word: str, status: str, state: str, write_suite: WriteSuite
+) -> None:
+    plan = expand(write_suite(models=["resnet_20.yaml"]))
+    (run,) = plan.runs
+    older = run.path.with_name("resnet_20-0lder000-s0")
+    older.mkdir(parents=True)
+    spec = {**run.spec.model_dump(mode="json"), word.partition("=")[0]: int(word.partition("=")[2])}
+    (older / "result.json").write_text(json.dumps({"status": status, "spec": spec}))
+    assert run.spec.batch_size == 2048
+    assert read_state(plan.suite, run) == state
 
 
 def test_the_status_without_a_suite_is_that_of_every_declared_one(
