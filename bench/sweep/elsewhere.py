@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench.analysis.shared_devices import had_device_alone, read_shared
 from bench.audit.published import read_published
 from bench.environment import REPOSITORY
 from bench.records import RunRecord, read_runs
@@ -29,7 +30,7 @@ from bench.zoo.counting.golden import read_golden
 RECORDS = REPOSITORY / "reports" / "runs"
 HEADER = ("network", "runs", "PFLOP a run", "images/s", "is", "time of a run", "device-hours")
 WORDS = {
-    MEASURED: "measured: our own records of the network on this device (the suite's runs, reports/runs)",
+    MEASURED: "measured: our own records of the network alone on this device (the suite's runs, reports/runs)",
     PUBLISHED: f"published: the deck authors' logs of the network on {LOGGED_ON} (reports/claims/published_runs.csv)",
     UNKNOWN: "unknown: no record, and the cost cannot be counted or the precision is not the device's",
 }
@@ -47,8 +48,14 @@ def elsewhere_lines(plan: Plan, fleets: Sequence[Fleet]) -> Iterator[str]:
 
 
 def known_runs(root: Path) -> list[RunRecord]:
-    """Return the records below a folder; none where there is no such folder."""
-    return read_runs(root) if root.is_dir() else []
+    """Return the records below a folder whose times count: those of runs that had their device to themselves.
+
+    None where there is no such folder.
+    """
+    if not root.is_dir():
+        return []
+    shared = read_shared(root)
+    return [record for record in read_runs(root) if had_device_alone(record, shared)]
 
 
 def fleet_lines(runs: Sequence[PlannedRun], works: Mapping[str, Work], found: Elsewhere) -> Iterator[str]:

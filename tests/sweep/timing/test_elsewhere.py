@@ -1,14 +1,18 @@
 """What a suite takes on machines that are not at hand: from records there, from published logs, or as stated."""
 
+import json
+import re
 import statistics
 from pathlib import Path
 
 import pytest
 
+from bench.analysis.shared_devices import had_device_alone, read_shared
 from bench.audit.published import read_published
-from bench.config import YAMLS
+from bench.config import YAMLS, load_spec
 from bench.records import read_runs
 from bench.sweep import train
+from bench.sweep.elsewhere import RECORDS, known_runs
 from bench.sweep.suite import plan_suite
 from bench.sweep.timing import elsewhere
 from bench.sweep.timing.devices import DEVICES, Fleet, find_device, read_fleets
@@ -117,6 +121,42 @@ def test_a_record_on_the_device_counts_more_than_logs_and_logs_more_than_what_is
         "hornet_tiny",
     }
     assert found.at_a_time == 2
+
+
+def test_runs_that_shared_their_device_tell_no_throughput(tmp_path: Path) -> None:
+    machine = {"machine.device_name": "Tesla V100-SXM2-32GB", "machine.world_size": 1}
+    rates = {("quiet", "resnet_20"): 900.0, ("busy", "resnet_20"): 90.0, ("quiet", "resnet_32"): 9.0}
+    for (experiment, model), rate in rates.items():
+        write_fake_run(tmp_path, model, experiment=experiment, result={**machine, "images_per_second": rate})
+    shared = {"busy/*": "five runs at a time", "quiet/resnet_32-*": "two runs at a time"}
+    (tmp_path / "shared_devices.json").write_text(json.dumps(shared))
+    (rate,) = elsewhere.measured_rates(known_runs(tmp_path)).values()
+    assert rate == 900.0
+    assert known_runs(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("content", [{"busy": "five runs"}, {"busy/*": ""}, {"busy/*": ["five runs"]}])
+def test_what_names_no_shared_runs_is_refused(content: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "shared_devices.json").write_text(json.dumps(content))
+    with pytest.raises(BadInput, match=r"shared_devices\.json: 'busy.*are expected"):
+        read_shared(tmp_path)
+
+
+def test_the_committed_records_tell_the_throughput_of_a_device_of_their_own() -> None:
+    """Of speed_75 the runs that shared an H200 trained 31,000 images/s, those alone 47,000 to 61,000."""
+    rates = elsewhere.measured_rates(known_runs(RECORDS))
+    model = load_spec(YAMLS / "speed_75.yaml").model.model_dump()
+    assert 47_000 < rates[elsewhere.network_key("H200", model)] < 61_000
+    assert {key[1] for key in rates if key[0] == "H200"} == {"speed_75"}
+
+
+def test_shared_devices_and_the_readme_beside_it_name_what_is_there() -> None:
+    records = read_runs(RECORDS)
+    for pattern in read_shared(RECORDS):
+        assert not all(had_device_alone(record, [pattern]) for record in records), pattern
+    text = (RECORDS / "README.md").read_text(encoding="utf-8")
+    assert {record.path.parent.name for record in records} <= set(re.findall(r"\w+", text))
+    assert "(shared_devices.json)" in text
 
 
 def test_the_time_of_all_is_that_of_runs_that_start_in_their_order() -> None:
