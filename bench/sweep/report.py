@@ -13,7 +13,10 @@ from bench.util.text_table import text_table
 
 PFLOP = 10**15
 MISSING = "?"
-UNCOUNTED = "not included: Composer's overhead per step, checkpoints"
+UNCOUNTED = (
+    "not included: Composer's overhead per step, checkpoints; nor, since a plain step of SGD was measured, smaller "
+    "images (augmentation.sizes), the kernels chosen for small maps, other optimizers such as Muon, most algorithms"
+)
 
 
 def say(lines: Sequence[str]) -> None:

@@ -58,7 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = make_parser("bench.sweep", __doc__ or "", EXAMPLE)
     parser.add_argument("-f", "--file", required=True, type=Path, metavar="YAML", help="the suite")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="changes to the suite or to all of its runs")
-    parser.add_argument("--dry-run", action="store_true", help="show the runs and their estimated cost; train nothing")
+    dry = "show the runs and their estimated cost; train nothing, but measure this machine's speed where it is not "
+    dry += "known, and keep it (machine.json in the suite's folder)"
+    parser.add_argument("--dry-run", action="store_true", help=dry)
     on = f"with --dry-run: what the suite takes on other machines, such as 8xV100 ({', '.join(DEVICES)})"
     parser.add_argument("--on", metavar="DEVICES", help=on)
     parser.add_argument("--retry-failed", action="store_true", help="train failed runs again")

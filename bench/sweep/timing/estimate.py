@@ -17,7 +17,7 @@ from bench.sweep.backends.machine import Machine, make_slots, possible_workers
 from bench.sweep.states import is_finished
 from bench.sweep.suite import PlannedRun, Suite
 from bench.sweep.timing.probe import Task, make_task
-from bench.sweep.timing.throughput import Figures, measure_missing, read_figures
+from bench.sweep.timing.throughput import FILE, Figures, measure_missing, read_figures
 from bench.util.errors import BadInput
 
 STARTUP_SECONDS = 30.0
@@ -68,7 +68,7 @@ def estimate_on(
     """Return what runs cost on this machine; `workers` None stands for the number that takes the least time.
 
     Unknown speeds are measured if that choice needs them, and with `timed` in any case; `anew` measures known ones
-    again. Raises BadInput for more workers than the machine has room for.
+    again. They are kept in the suite's folder. Raises BadInput for more workers than the machine has room for.
     """
     counts = candidates(suite, machine, workers)
     for count in counts:
@@ -78,8 +78,8 @@ def estimate_on(
     figures, wanted = read_figures(suite.folder, machine), list(tasks.values())
     missing = any(figures.missing(count, wanted) for count in counts)
     if (timed or (left and (anew or len(counts) > 1))) and (anew or missing):
-        shown = " and ".join(map(str, counts))
-        print(f"measuring the training speed of this machine with {shown} at a time …", file=sys.stderr, flush=True)
+        what = f"the training speed of this machine with {' and '.join(map(str, counts))} at a time"
+        print(f"measuring {what}, kept in {suite.folder / FILE} …", file=sys.stderr, flush=True)
         figures = measure_missing(suite.folder, machine, wanted, counts, suite.processes, anew)
     chosen, why = choose_workers(left, tasks, figures, counts)
     return Estimate(works, tasks, figures, len(machine.cores), chosen, why)

@@ -1,8 +1,8 @@
 """Measure the training speed of a suite's networks on this machine, alone and side by side, over a few steps of each.
 
 `python -m bench.sweep.timing.probe` is one of the processes that train side by side: it reads its tasks as JSON from
-standard input and prints one line per network. A step does what a step of a run does (augmentation, forward, loss,
-backward, update, in the recipe's precision and memory format) on random images, without Composer's overhead.
+standard input and prints one line per network. A step does most of what a step of a run does (`make_step`), without
+Composer's overhead.
 """
 
 import json
@@ -138,7 +138,12 @@ def measure(task: Task, seconds: float) -> Speed:
 
 
 def make_step(task: Task) -> Callable[[], None]:
-    """Return a function that takes one training step on random images; imports torch."""
+    """Return a function that takes one training step on random images; imports torch.
+
+    Augmentation, forward, loss, backward and update are in the recipe's precision and memory format, but always of
+    images of the data's own size, by torch's own kernels and SGD. Not done are `augmentation.sizes`, the kernels that a
+    run chooses on a CPU (`bench.engines.kernels`), another optimizer, and algorithms other than channels_last.
+    """
     import torch
 
     from bench.data.augmentation.augment import train_batch

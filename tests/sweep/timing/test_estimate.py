@@ -13,6 +13,7 @@ from bench.sweep.timing import throughput as f
 from bench.sweep.timing.estimate import Work, choose_workers, suite_seconds, tasks_of, work_of, works_of
 from bench.sweep.timing.probe import Speed, Task, make_task, measure, measure_together
 from bench.sweep.timing.throughput import Figures, measure_missing, read_figures
+from bench.sweep.train import build_parser
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
 from bench.zoo.counting.golden import read_golden
@@ -188,7 +189,18 @@ def test_the_dry_run_shows_runs_states_and_cost(
     assert "workers: 1 (the only choice)" in printed
     assert "measured 20" in printed
     assert "the machine was busy during the measurement (load average 1.5" in printed
+    assert "such as Muon" in next(line for line in lines if "not included: " in line)
     assert not (tmp_path / "runs/trial" / plan.runs[0].label).exists(), "nothing is trained"
+
+
+def test_the_dry_run_keeps_what_it_measures_and_says_so(
+    meter: Meter, write_suite: WriteSuite, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run_command(main, ["-f", str(write_suite(workers=1)), "--dry-run"]) == 0
+    file = tmp_path / "runs" / "trial" / f.FILE
+    assert f"kept in {file} …" in capsys.readouterr().err
+    assert [path.name for path in file.parent.iterdir()] == [f.FILE]
+    assert f.FILE in build_parser().format_help()
 
 
 def test_the_dry_run_counts_the_calibration_of_a_suite_for_timing(
