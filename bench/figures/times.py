@@ -10,10 +10,11 @@ from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.figures import style
 from bench.figures.accuracy import ROW, Drawings
 from bench.tables.notes import block_heading
-from bench.tables.targets import COMPARED, TARGETS, group_cells, sort_value, target_column
+from bench.tables.targets import COMPARED, TARGETS, group_cells, sort_value, target_column, was_reached
 
 MARKERS = ("o", "s", "^", "D", "v", "p", "X", "*")
-MEANS = "Mean train time to the first evaluation at a target, with its 95 % t-interval; only where every run got there."
+MEANS = "Mean train time to the first evaluation at a target, with its 95 % t-interval."
+BOUNDS = "Open markers: a lower bound of it, where only some runs got there; the others count with their whole time."
 COUNTED = "Start-up, evaluation and checkpoints are not counted. n in brackets. Recipes may differ."
 
 
@@ -28,10 +29,10 @@ def time_to_accuracy(run_groups: Sequence[RunGroup]) -> Drawings:
 
 
 def draw_times(values: Sequence[str], members: Sequence[RunGroup]) -> Figure | None:
-    """Draw one block: a row for each run group, a point for each target; None where all runs of none reached one."""
+    """Draw one block: a row for each run group, a point for each target; None where no run reached any."""
     cells = {run_group.runs: group_cells(run_group, TARGETS) for run_group in members}
-    reached = [t for t in TARGETS if any(row[target_column(t).key].value is not None for row in cells.values())]
-    shown = [c for c in members if any(cell.value is not None for cell in cells[c.runs].values())]
+    reached = [t for t in TARGETS if any(was_reached(row[target_column(t).key]) for row in cells.values())]
+    shown = [c for c in members if any(map(was_reached, cells[c.runs].values()))]
     if not shown:
         return None
     keys = [target_column(target).key for target in reversed(reached)]
@@ -46,7 +47,9 @@ def draw_times(values: Sequence[str], members: Sequence[RunGroup]) -> Figure | N
     style.logarithmic(panel)
     panel.set_xlabel("Train seconds (logarithmic scale)")
     figure.legend(loc="outside right upper", frameon=False, title="Top-1 first seen")
-    style.add_footer(figure, [block_heading(values, COMPARED).english(), MEANS, COUNTED])
+    bounded = any(is_bound(cell) for c in ordered for cell in cells[c.runs].values())
+    said = (MEANS, BOUNDS, COUNTED) if bounded else (MEANS, COUNTED)
+    style.add_footer(figure, [block_heading(values, COMPARED).english(), *said])
     return figure
 
 
@@ -55,11 +58,19 @@ def label_of(run_group: RunGroup) -> str:
     return f"{run_group.label}, {run_group.recipe_fields['steps']} steps [{len(run_group.runs)}]"
 
 
+def is_bound(cell: Cell) -> bool:
+    """Tell whether a cell is a lower bound of a time that some runs took."""
+    return cell.value is None and was_reached(cell)
+
+
 def draw_target(panel: Axes, cells: Sequence[Cell], colour: str, marker: str, label: str) -> None:
-    """Draw the times of all rows to one target."""
+    """Draw the times of all rows to one target; lower bounds as open markers."""
     drawn = [(place, cell.value, cell) for place, cell in enumerate(cells) if cell.value is not None]
     for place, _, cell in drawn:
         if cell.low is not None and cell.high is not None and cell.low > 0:
             panel.plot([cell.low, cell.high], [place, place], color=colour, linewidth=2)
     times, places = [value for _, value, _ in drawn], [place for place, _, _ in drawn]
     panel.plot(times, places, marker=marker, color=colour, linestyle="none", markersize=7, label=label)
+    bounds = [(place, cell.low) for place, cell in enumerate(cells) if cell.low is not None and is_bound(cell)]
+    times, places = [low for _, low in bounds], [place for place, _ in bounds]
+    panel.plot(times, places, marker=marker, color=colour, markerfacecolor="white", linestyle="none", markersize=7)

@@ -70,7 +70,10 @@ def was_reached(cell: Cell) -> bool:
 
 
 def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
-    """Return the train time to each target that some run reached; the soonest at the highest target first."""
+    """Return the train time to each target that some run reached; the soonest at the highest target first.
+
+    Times that all runs of a row took come before lower bounds, and these before rows of which no run got there.
+    """
     cells = {run_group.runs: group_cells(run_group, TARGETS) for run_group in run_groups}
     reached = [
         target for target in TARGETS if any(was_reached(row[target_column(target).key]) for row in cells.values())
@@ -93,6 +96,8 @@ def time_to_accuracy(run_groups: Sequence[RunGroup], options: m.Options) -> Tabl
     return Table("time_to_accuracy", Phrase("Time to accuracy", zh="达到目标准确率的时间"), columns, blocks, below)
 
 
-def sort_value(cell: Cell) -> tuple[bool, float]:
-    """Return what sorts a time before a missing one."""
-    return cell.value is None, cell.value or 0.0
+def sort_value(cell: Cell) -> tuple[int, float]:
+    """Return what sorts times: those of all runs, then bounds where some runs got there, then all others alike."""
+    if cell.value is not None:
+        return 0, cell.value
+    return (1, cell.low) if cell.low is not None and was_reached(cell) else (2, 0.0)

@@ -30,6 +30,7 @@ from bench.figures.intervals import cuts, view_limits
 from bench.figures.labels import MARKER, around, place_labels
 from bench.figures.registry import FIGURES
 from bench.records import Row, read_runs
+from bench.tables.targets import group_cells
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.fake_runs import write_fake_run
 
@@ -61,6 +62,18 @@ def words_of(figure: Figure) -> list[tuple[str, Bbox]]:
         and text.get_text().strip()
         and (id(text) in drawn or id(text) not in kept)
     ]
+
+
+def test_a_time_that_only_some_runs_took_is_an_open_marker_at_its_lower_bound(tmp_path: Path) -> None:
+    for seed, top1 in enumerate((66.0, 64.0)):
+        write_fake_run(tmp_path, "resnet_20", seed, top1=top1)
+    (figure,) = draw(tmp_path, "time_to_accuracy").values()
+    (group,) = make_source(read_runs(tmp_path), str(tmp_path)).run_groups
+    bound = group_cells(group, (65.0,))["seconds_to_65"].low
+    drawn = [line for line in figure.axes[0].lines if line.get_markerfacecolor() == "white"]
+    assert [time for line in drawn for time in np.asarray(line.get_xdata())] == [bound]
+    assert any(words.startswith("65 %") for words, _ in words_of(figure))
+    assert any("Open markers: a lower bound" in words for words, _ in words_of(figure))
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -208,6 +208,19 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_there(tmp_path: Path) -> No
     assert "seconds_to_90" not in cells
 
 
+def test_what_some_runs_reached_stands_before_what_none_did(tmp_path: Path) -> None:
+    """At 65 % two of two, one of two and none of two, though the bound of the last is the lowest."""
+    accuracies = {"resnet_20": (64.0, 64.5), "resnet_32": (66.0, 64.0), "resnet_56": (66.0, 66.5)}
+    for model, top1s in accuracies.items():
+        for seed, top1 in enumerate(top1s):
+            hours = {"resnet_20": 0.1, "resnet_32": 0.2, "resnet_56": 0.3}[model]
+            write_fake_run(tmp_path, model, seed, top1=top1, fake={"hours": hours})
+    table = build(tmp_path, "time_to_accuracy")
+    assert list(rows_of(table)) == ["resnet_56", "resnet_32", "resnet_20"]
+    _, some, none = (row.cells["seconds_to_65"].low or 0.0 for row in rows_of(table).values())
+    assert 0 < none < some
+
+
 def test_a_torn_last_row_and_unevaluated_epochs_do_no_harm(tmp_path: Path) -> None:
     path = write_fake_run(tmp_path, "resnet_20", top1=66.0)
     lines = (path / "epochs.jsonl").read_text().splitlines()
