@@ -188,9 +188,3 @@ def batches(split: str, count: int, seed: int) -> Iterator[tuple[NDArray[np.uint
         words, noise = (np.concatenate(part) for part in zip(*(_words(seed, split, b) for b in blocks), strict=True))
         images, labels = _draw(words, noise)
         yield images[: count - start], labels[: count - start]
-
-
-def generate(split: str, count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the first `count` images and labels."""
-    parts = list(batches(split, count, seed))
-    return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

@@ -25,6 +25,7 @@ from bench.data.folders import make_folder
 from bench.data.prepare import Sizes
 from bench.util.cli import run_command
 from bench.util.errors import BadInput
+from tests.data.drawn import draw
 
 REPOSITORY = Path(__file__).parents[2]
 SMALL = Sizes(train=300, test=120, seed=5)
@@ -162,10 +163,10 @@ def test_the_first_use_draws_it_and_says_so_once(
     assert f"drawing shapes100 into {tmp_path / 'shapes100'} (300 + 120 images, once" in capsys.readouterr().err
     assert names(tmp_path / "shapes100") == FILES
     assert (len(data.train), len(data.evaluation), len(data.classes)) == (300, 120, 100)
-    images, labels = shapes100.generate("train", 300)
+    images, labels = draw("train", 300)
     np.testing.assert_array_equal(data.train.images, images)
     np.testing.assert_array_equal(data.train.labels, labels)
-    np.testing.assert_array_equal(data.evaluation.images, shapes100.generate("test", 120)[0])
+    np.testing.assert_array_equal(data.evaluation.images, draw("test", 120)[0])
     again = load_dataset("shapes100", tmp_path, "tuning")
     assert capsys.readouterr().err == ""
     assert (again.mean, again.std) == (shapes100.MEAN, shapes100.STD)

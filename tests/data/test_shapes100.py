@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from bench.data import shapes100
 from bench.data.shapes_draw import SHAPES, SIDE, TEXTURES, coverage, direction, frame, rgb, stretch, wave
+from tests.data.drawn import draw
 
 
 def digest(split: str, count: int, seed: int) -> str:
     """Return the SHA-256 of the first images and labels of a split."""
-    images, labels = shapes100.generate(split, count, seed)
+    images, labels = draw(split, count, seed)
     return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
 
 
@@ -33,16 +34,16 @@ def test_bytes_are_those_of_this_version_on_every_platform(drawn: tuple[str, int
 @pytest.mark.parametrize("at_once", [2, 3])
 @pytest.mark.parametrize("count", [1, 99, 100, 250, 400])
 def test_an_image_depends_on_its_index_alone(count: int, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    images, labels = shapes100.generate("train", 500, seed=3)
+    images, labels = draw("train", 500, seed=3)
     monkeypatch.setattr(shapes100, "BLOCKS_AT_ONCE", at_once)
-    fewer, their_labels = shapes100.generate("train", count, seed=3)
+    fewer, their_labels = draw("train", count, seed=3)
     assert fewer.shape == (count, SIDE, SIDE, 3)
     np.testing.assert_array_equal(fewer, images[:count])
     np.testing.assert_array_equal(their_labels, labels[:count])
 
 
 def test_every_hundred_images_hold_every_class_in_an_order_of_their_own() -> None:
-    orders = shapes100.generate("train", 500, seed=0)[1].reshape(5, 100)
+    orders = draw("train", 500, seed=0)[1].reshape(5, 100)
     assert (np.sort(orders, axis=1) == np.arange(100)).all()
     assert len({tuple(order) for order in orders}) == 5
     assert (orders != np.arange(100)).any(axis=1).all()
@@ -50,19 +51,19 @@ def test_every_hundred_images_hold_every_class_in_an_order_of_their_own() -> Non
 
 def test_no_image_occurs_twice_in_or_between_splits_or_seeds() -> None:
     drawn = [("train", 2000, 0), ("test", 1000, 0), ("train", 500, 1), ("test", 500, 1)]
-    images = [image.tobytes() for arguments in drawn for image in shapes100.generate(*arguments)[0]]
+    images = [image.tobytes() for arguments in drawn for image in draw(*arguments)[0]]
     assert len(set(images)) == len(images) == 4000
 
 
 def test_constants_are_those_of_the_images() -> None:
-    images, _ = shapes100.generate("train", 4000, seed=0)
+    images, _ = draw("train", 4000, seed=0)
     np.testing.assert_allclose(images.mean((0, 1, 2)) / 255, shapes100.MEAN, atol=5e-3)
     np.testing.assert_allclose(images.std((0, 1, 2)) / 255, shapes100.STD, atol=5e-3)
 
 
 def test_pixels_alone_do_not_give_the_class_away() -> None:
-    train, labels = shapes100.generate("train", 10_000, seed=0)
-    test, expected = shapes100.generate("test", 1000, seed=0)
+    train, labels = draw("train", 10_000, seed=0)
+    test, expected = draw("test", 1000, seed=0)
     means = np.stack([train[labels == label].mean(0, dtype=np.float32).ravel() for label in range(100)])
     flat = test.reshape(len(test), -1).astype(np.float32)
     nearest = (flat @ means.T - (means**2).sum(1) / 2).argmax(1)

@@ -10,7 +10,6 @@ from matplotlib.colors import hsv_to_rgb, rgb_to_hsv
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from bench.data import shapes100
 from bench.data.layout import Images
 from bench.evaluate import corruptions
 from bench.evaluate.corrupt.blur import disk, zoom
@@ -19,6 +18,7 @@ from bench.evaluate.corrupt.draws import Draws
 from bench.evaluate.corrupt.kinds import KINDS, SEVERITIES, corrupt
 from bench.evaluate.corruptions import measure, show
 from bench.evaluate.trained import load_trained, predict
+from tests.data.drawn import draw
 
 # What the authors' program (hendrycks/robustness, make_cifar_c.py, with OpenCV, scikit-image and ImageMagick) made of
 # the first 100 test images of shapes100: mean and root mean square of the change, and mean step between neighbours.
@@ -32,7 +32,7 @@ DETERMINISTIC = (
 @pytest.fixture(scope="module")
 def images() -> Images:
     """Return the first 100 test images of shapes100."""
-    return shapes100.generate("test", 100)[0]
+    return draw("test", 100)[0]
 
 
 def statistics(before: Images, after: Images) -> list[float]:

@@ -14,11 +14,11 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as tv
 from torchvision.transforms.autoaugment import _apply_op
 
-from bench.data import shapes100
 from bench.data.augmentation.augment import augment_bytes
 from bench.data.augmentation.operations import OPERATIONS, Space, numbers
 from bench.data.augmentation.plan import Plan, make_plan
 from bench.data.augmentation.policies import Augmentation, make_space
+from tests.data.drawn import draw
 
 MEAN, STD = (0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)
 DECK = SimpleNamespace(crop_padding=4, flip=True, policy="trivial_augment_wide", erasing=0.5)
@@ -56,7 +56,7 @@ def edge_images() -> NDArray[np.uint8]:
 
 def drawn_images(count: int) -> NDArray[np.uint8]:
     """Return images of the embedded data set."""
-    return np.ascontiguousarray(shapes100.generate("train", count)[0])
+    return np.ascontiguousarray(draw("train", count)[0])
 
 
 def their_operation(image: Image.Image, name: str, magnitude: float) -> Image.Image:
