@@ -1,6 +1,7 @@
 """The report has a section for each kind of machine that was measured, whatever machine writes it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from bench.speed import __main__ as speed
 from bench.speed import command, kinds
 from bench.speed.kinds import folder_name, kind_of
-from bench.speed.report import speed_report
+from bench.speed.report import kind_section, speed_report
 from bench.util.cli import BAD_INPUT, OK, run_command
 from tests.conftest import REPOSITORY
 
@@ -100,6 +101,21 @@ def test_the_committed_report_is_that_of_the_committed_numbers() -> None:
     text = (REPOSITORY / "reports" / "speed.md").read_text(encoding="utf-8")
     assert text.partition("\n")[2] == speed_report(kinds.KEPT)
     assert folder_name(kind_of({"cpu": "AMD EPYC", "extension": "AVX512-BF16"})) == "amd_epyc_avx512_bf16"
+
+
+@pytest.mark.parametrize("path", sorted(kinds.KEPT.glob("*/notes.md")), ids=lambda path: path.parent.name)
+def test_times_that_notes_cite_are_those_of_the_section_that_they_name(path: Path) -> None:
+    """As written there, or as the ratio of two of its speeds."""
+    sections = {text.split("\n", 1)[0][4:]: text for text in kind_section(path.parent) if text.startswith("### ")}
+    found = []
+    for point in path.read_text(encoding="utf-8").split("\n- "):
+        for before, name in re.findall(r"(.*?)\(\*([^*]+)\*", point, re.DOTALL):
+            found += [(name, number) for number in re.findall(r"(\d\.\d\d)\s+times", before)]
+    assert found
+    for name, number in found:
+        speeds = [float(cell.replace(",", "")) for cell in re.findall(r"(?<=\| )[\d,]+(?= \|)", sections[name])]
+        ratios = {f"{one / other:.2f}" for one in speeds for other in speeds if other}
+        assert f" {number} " in sections[name] or number in ratios, f"{path}: {number} times (*{name}*)"
 
 
 def test_it_imports_neither_torch_nor_composer(tmp_path: Path) -> None:
