@@ -10,11 +10,14 @@ from composer.loggers import Logger
 from torch import Tensor
 
 from algorithms.registry import ALGORITHMS, PLAIN, AlgorithmRow, Share
+from bench.analysis.sources import make_source
 from bench.config import load_spec
 from bench.data.datasets import Dataset
 from bench.records import read_runs
+from bench.tables.ablations import ablation_builder
+from bench.tables.measures import Options
 from bench.util.errors import BadInput
-from tests.tables.building import build, rows_of
+from tests.tables.building import rows_of
 from tests.training import train_here
 
 
@@ -55,6 +58,15 @@ ROW = AlgorithmRow(
 )
 
 
+ARMS = """
+base: recipes/plain_30ep.yaml
+model: {name: resnet_20}
+arms:
+  none: {}
+  centralized: {algorithms: {centralize: {}}}
+"""
+
+
 def moved(easy: Dataset, runs: Path, *words: str) -> float:
     """Return by how much the mean of a filter moved at most in two steps of training."""
     usual = ["base=recipes/plain_30ep.yaml", "data.name=easy", "batch_size=32", "max_duration=1ep", "threads=1"]
@@ -71,6 +83,9 @@ def test_an_algorithm_is_a_class_and_a_row(easy: Dataset, tmp_path: Path, monkey
     assert moved(easy, tmp_path / "runs", "algorithms.centralize={}") < 1e-6 < 1e-3 < without
     specs: list[Any] = [record.spec["algorithms"] for record in read_runs(tmp_path / "runs")]
     assert {"centralize": {"share": 1.0}} in specs
-    assert "+ centralize share=1.0" in rows_of(build(tmp_path / "runs", "algorithms"), "arm")
+    (tmp_path / "toy.yaml").write_text(ARMS, encoding="utf-8")
+    source = make_source(read_runs(tmp_path / "runs"), "")
+    table = ablation_builder(tmp_path / "toy.yaml")(source.run_groups, Options())
+    assert list(rows_of(table, "arm")) == ["none", "+ centralize share=1.0"]
     with pytest.raises(BadInput, match=r"'centralize.share': 2.0: .* less than or equal to 1"):
         load_spec("yamls/resnet_20.yaml", ["algorithms.centralize={share: 2.0}"])
