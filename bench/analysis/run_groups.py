@@ -5,7 +5,7 @@ rows may be ranked together, and what has to be said in a footnote.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -223,13 +223,21 @@ def network_groups(run_groups: Sequence[RunGroup]) -> list[list[RunGroup]]:
     return groups
 
 
+def recipe_of(run_group: RunGroup) -> Mapping[str, str]:
+    """Return the recipe fields of a run group."""
+    return run_group.recipe_fields
+
+
 def blocks_of(
-    run_groups: Sequence[RunGroup], fields: Sequence[str] = RANKED_TOGETHER
+    run_groups: Sequence[RunGroup],
+    names: Sequence[str] = RANKED_TOGETHER,
+    fields_of: Callable[[RunGroup], Mapping[str, str]] = recipe_of,
 ) -> dict[tuple[str, ...], list[RunGroup]]:
     """Return the run groups by their values of some recipe fields, the largest block first, those of tuning last."""
     blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
     for run_group in run_groups:
-        blocks[tuple(run_group.recipe_fields[name] for name in fields)].append(run_group)
+        fields = fields_of(run_group)
+        blocks[tuple(fields[name] for name in names)].append(run_group)
     return dict(sorted(blocks.items(), key=lambda item: (is_tuning(item[1][0]), -len(item[1]), item[0])))
 
 

@@ -1,12 +1,11 @@
 """Shared by all ablation tables: the rows of bases and arms, the footnotes, and the lines below."""
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from bench.analysis.ablations import Ablation
 from bench.analysis.cells import Block, Phrase, Row, Table, words
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import RunGroup, differing, is_tuning
+from bench.analysis.run_groups import RunGroup, differing
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MEANS, columns_shown
@@ -37,17 +36,6 @@ def nearest_base(run_group: RunGroup, bases: Sequence[RunGroup]) -> RunGroup | N
 def compared_fields(ablation: Ablation) -> tuple[str, ...]:
     """Return the recipe fields that the rows of a block have in common."""
     return tuple(name for name in RANKED_TOGETHER if name not in ablation.free)
-
-
-def blocks_by(
-    ablation: Ablation, run_groups: Sequence[RunGroup], names: Sequence[str]
-) -> dict[tuple[str, ...], list[RunGroup]]:
-    """Return the run groups by their values of some fields, the largest block first, those of tuning last."""
-    blocks: dict[tuple[str, ...], list[RunGroup]] = defaultdict(list)
-    for run_group in run_groups:
-        fields = ablation.fields_of(run_group)
-        blocks[tuple(fields[name] for name in names)].append(run_group)
-    return dict(sorted(blocks.items(), key=lambda item: (is_tuning(item[1][0]), -len(item[1]), item[0])))
 
 
 def ablation_block(

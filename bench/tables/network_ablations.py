@@ -10,9 +10,9 @@ from bench.analysis.ablations import Ablation, Arm
 from bench.analysis.cells import Block, Phrase, Row, missing, words
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import START
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.run_groups import RunGroup, blocks_of
 from bench.tables import measures as m
-from bench.tables.ablation_rows import PAIRED, ablation_block, blocks_by, compared_fields, nearest_base
+from bench.tables.ablation_rows import PAIRED, ablation_block, compared_fields, nearest_base
 from bench.tables.comparison import heading_or_none
 from bench.tables.contrasts import noise_block
 
@@ -29,7 +29,7 @@ class Found:
 def network_blocks(ablation: Ablation, run_groups: Sequence[RunGroup], options: m.Options) -> list[Block]:
     """Return, for each block of comparable recipes, the base, the arms, and the noise floor where there is one."""
     fields = (START,) if options.allow_mixed else compared_fields(ablation)
-    items = blocks_by(ablation, run_groups, fields) or {(): []}
+    items = blocks_of(run_groups, fields, ablation.fields_of) or {(): []}
     blocks = []
     for values, members in items.items():
         blocks += named_blocks(ablation, members, heading_or_none(values, fields), options)

@@ -11,10 +11,10 @@ from typing import Any
 from bench.analysis.ablations import Ablation
 from bench.analysis.cells import Block, Phrase
 from bench.analysis.recipe import MACHINE, NOTHING, RECIPE_FIELDS
-from bench.analysis.run_groups import RunGroup, differing
+from bench.analysis.run_groups import RunGroup, blocks_of, differing
 from bench.tables import measures as m
 from bench.tables import notes
-from bench.tables.ablation_rows import ablation_block, blocks_by, compared_fields
+from bench.tables.ablation_rows import ablation_block, compared_fields
 
 # Fields that hold methods, and what they say without any; the precision is declared apart from the algorithms.
 METHODS = {"algorithms": NOTHING, "precision": "fp32"}
@@ -29,7 +29,7 @@ def recipe_blocks(ablation: Ablation, run_groups: Sequence[RunGroup], options: m
     fixed = [name for name in RECIPE_FIELDS if name not in {*ablation.free, MACHINE}]
     declared = [run_group for run_group in run_groups if ablation.arm_of(run_group)]
     blocks = []
-    for group in blocks_by(ablation, declared, fixed).values():
+    for group in blocks_of(declared, fixed, ablation.fields_of).values():
         for base, arms in arms_by_base(ablation, group):
             labelled = [(difference(ablation, arm, base), arm, base) for arm in arms]
             labelled.sort(key=lambda row: (place_of(ablation, row[1]), row[0]))
