@@ -184,10 +184,10 @@ def time_figures(contents: Contents) -> list[dict[str, Any]]:
 
 
 def time_figure(contents: Contents, members: Sequence[RunGroup]) -> dict[str, Any] | None:
-    """Return one such figure: a row for each run group, a point for each target that all of its runs reached."""
+    """Return one such figure: a row for each run group, a point for each target that some of its runs reached."""
     cells = {run_group.runs: times.group_cells(run_group, times.TARGETS) for run_group in members}
     columns = [times.target_column(target) for target in times.TARGETS]
-    reached = [c for c in columns if any(row[c.key].value is not None for row in cells.values())]
+    reached = [c for c in columns if any(times.was_reached(row[c.key]) for row in cells.values())]
     looks = {c.key: (MARKERS[i % len(MARKERS)], f"c{i % len(style.CYCLE)}") for i, c in enumerate(reached)}
     rows = [
         RowOfMarks(contents.name(run_group), time_marks(contents, run_group, cells[run_group.runs], reached, looks))
@@ -215,11 +215,11 @@ def time_marks(
     reached: Sequence[Column],
     looks: Mapping[str, tuple[str, str]],
 ) -> list[Mark]:
-    """Return a run group's times as points."""
+    """Return a run group's times as points, lower bounds among them."""
     marks = []
     for column in reached:
         cell = cells[column.key]
-        if cell.value is not None:
+        if times.was_reached(cell):
             text = f"{contents.say(column.heading)}: {format_cell(cell, column, contents.language)}"
             marks.append(Mark(cell, *looks[column.key], f"{contents.name(run_group)}: {text}"))
     return marks

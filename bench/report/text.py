@@ -116,7 +116,9 @@ UI = {
     "Train seconds to a top-1 accuracy": "达到 Top-1 准确率的训练秒数",
     "Train seconds (logarithmic scale)": "训练秒数 (对数坐标)",
     "No run reached the lowest target.": "没有运行达到最低目标。",
-    "Only where every run of a row got there.": "仅当一行的每次运行都达到时绘出。",
+    "Open markers are lower bounds: only some runs of the row got there. What none reached is not drawn.": (
+        "空心标记为下界：该行仅部分运行达到。无运行达到的目标不绘出。"
+    ),
     "Recipe, field by field": "方案各项",
     "What differs from most rows of its block is marked.": "与同组多数行不同者已标出。",
     "Spec": "配置",

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.cells import Cell
+from bench.analysis.cells import Cell, Phrase, missing
 from bench.analysis.curves import Curve
 from bench.report.drawing import canvas
 from bench.report.drawing.canvas import Axis
 from bench.report.drawing.curves import MAX_POINTS, Line, draw_curves, thinned
-from bench.report.drawing.rows import Mark, RowOfMarks, draw_rows
+from bench.report.drawing.rows import Mark, RowOfMarks, draw_rows, place_of
 from bench.report.drawing.scatter import Point, Seed, front_of, scatter
 
 RUN = ("e/r",)
@@ -95,3 +95,14 @@ def test_rows_say_their_remarks_and_cut_at_the_axis() -> None:
     classes = [element.get("class") or "" for element in root.iter()]
     assert sum("cut" in name for name in classes) == 1
     assert [element.text for element in root.iter() if element.get("class") == "name"] == ["not distinguishable"] * 4
+
+
+def test_a_lower_bound_is_an_open_marker_at_its_place() -> None:
+    known, bound = Cell(4.0, n=2, low=3.0, high=5.0, runs=RUN), Cell(low=8.0, runs=RUN, why=Phrase("1 of 2"))
+    marks = [Mark(cell, "o", "c1", words) for cell, words in ((known, "4 s"), (bound, "≥ 8 s"))]
+    root = ET.fromstring(draw_rows([RowOfMarks("speed", marks)], "t", "s", log=True))
+    drawn = {element.get("class"): element.get("transform", "") for element in root.iter()}
+    places = [float(drawn[look].removeprefix("translate(").split()[0]) for look in ("mean c1", "mean bound c1")]
+    assert places == sorted(places)
+    with pytest.raises(ValueError, match="a value or a lower bound"):
+        place_of(missing("no run"))

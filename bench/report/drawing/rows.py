@@ -15,7 +15,10 @@ MAX_LETTERS = 40
 
 @dataclass(frozen=True)
 class Mark:
-    """One point of a row: its cell, its shape, the class that colours it, what its tooltip says."""
+    """One point of a row: its cell, its shape, the class that colours it, what its tooltip says.
+
+    A cell without a value is drawn at its lower end, as an open marker: it is a lower bound.
+    """
 
     cell: Cell
     shape: str
@@ -56,6 +59,14 @@ def interval_ends(cell: Cell) -> list[float]:
     return [end for end in (cell.value, cell.low, cell.high) if end is not None]
 
 
+def place_of(cell: Cell) -> float:
+    """Return where a cell is drawn: at its value, else at its lower bound. Raises ValueError without either."""
+    place = cell.low if cell.value is None else cell.value
+    if place is None:
+        raise ValueError("only cells with a value or a lower bound are drawn")
+    return place
+
+
 def draw_row(row: RowOfMarks, x: Axis, y: float) -> str:
     """Return one row: name, points, remark."""
     name = row.name if len(row.name) <= MAX_LETTERS else f"{row.name[: MAX_LETTERS - 1]}…"
@@ -68,12 +79,12 @@ def draw_row(row: RowOfMarks, x: Axis, y: float) -> str:
 
 def draw_mark(mark: Mark, x: Axis, y: float) -> str:
     """Return one point with its interval, as far as the axis reaches."""
-    assert mark.cell.value is not None, "only cells with a value are drawn"
     bar = ""
     if mark.cell.low is not None and mark.cell.high is not None:
         ends = [min(max(end, x.low), x.high) for end in (mark.cell.low, mark.cell.high)]
         cut = " cut" if ends != [mark.cell.low, mark.cell.high] else ""
         path = f"M{number(x.at(ends[0]))} {number(y)}H{number(x.at(ends[1]))}"
         bar = tag("path", d=path, class_=f"bar {mark.colour}{cut}")
-    point = canvas.marker(mark.shape, x.at(mark.cell.value), y, f"mean {mark.colour}")
+    look = "mean bound" if mark.cell.value is None else "mean"
+    point = canvas.marker(mark.shape, x.at(place_of(mark.cell)), y, f"{look} {mark.colour}")
     return tag("g", canvas.tooltip(mark.words), bar, point)
