@@ -27,7 +27,6 @@ quickstart: $(VENV)/.synced  ## train a small run on the embedded data set, prin
 	$(BIN)/python -m bench.figures training_curves --runs runs --experiment quickstart --out runs/quickstart
 
 # The runs that are committed as records. What `bench.speed` has measured is only reported anew, not measured.
-FIRST := --runs reports/runs --experiment cpu_first --out reports/cpu_first
 SPEED := --runs reports/runs --experiment speed --out reports/speed_75
 SPEED_CPU := --runs reports/runs --experiment speed_cpu --out reports/speed_75/cpu
 INGREDIENTS := --runs reports/runs --experiment speed_75_ingredients --out reports/speed_75
@@ -45,17 +44,15 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.zoo --out reports
 	$(BIN)/python -m bench.tables comparison --runs reports/runs --experiment readme --out reports/readme
 	$(BIN)/python -m bench.figures training_curves --runs reports/runs --experiment readme --out reports/readme
-	$(BIN)/python -m bench.tables comparison efficiency training_cost improved_resnet20_convnext $(FIRST)
-	$(BIN)/python -m bench.figures accuracy_comparison efficiency_analysis $(FIRST)
 	$(BIN)/python -m bench.tables algorithms training_cost $(FAST)
 	$(BIN)/python -m bench.tables time_to_accuracy $(SPEED)
 	$(BIN)/python -m bench.tables time_to_accuracy $(SPEED_CPU)
 	$(BIN)/python -m bench.figures time_to_accuracy $(SPEED)
 	$(BIN)/python -m bench.tables speed_75 $(INGREDIENTS)
 	$(BIN)/python -m bench.figures ablations $(INGREDIENTS)
-	$(BIN)/python -m bench.tables comparison $(SMALL)
+	$(BIN)/python -m bench.tables comparison efficiency $(SMALL)
 	$(BIN)/python -m bench.tables recipes_10ep ghost_ratio eca_position improved_resnet20_convnext $(SMALL)
-	$(BIN)/python -m bench.figures accuracy_comparison $(SMALL)
+	$(BIN)/python -m bench.figures accuracy_comparison efficiency_analysis $(SMALL)
 	$(BIN)/python -m bench.figures frontier $(FRONTIER)
 	$(BIN)/python -m bench.tables comparison $(EQUAL_COMPUTE)
 	$(BIN)/python -m bench.tables comparison $(TRANSFORMERS)
@@ -67,7 +64,7 @@ reports: $(VENV)/.synced  ## write the reports anew from the committed records
 	$(BIN)/python -m bench.report html --runs reports/runs --out reports/index.html
 	$(BIN)/python -m bench.report deck --runs reports/runs --lang zh --claims --out reports/deck/deck.zh.md
 	$(BIN)/python -m bench.report deck --runs reports/runs --lang en --claims --out reports/deck/deck.en.md
-	$(BIN)/python -m bench.report wandb --runs reports/runs --experiment cpu_first --entity your-team --project cifar100 \
+	$(BIN)/python -m bench.report wandb --runs reports/runs --experiment small_10ep --entity your-team --project cifar100 \
 		--dry-run --out reports/wandb_report.json
 
 test: $(VENV)/.synced  ## run every test, two at a time

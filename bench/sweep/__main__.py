@@ -1,4 +1,4 @@
-"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`; `bench.sweep status`."""
+"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/small_10ep.yaml`; `bench.sweep status`."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Show the state of each run of a suite: `python -m bench.sweep status -f yamls/suites/cpu_first.yaml`.
+"""Show the state of each run of a suite: `python -m bench.sweep status -f yamls/suites/small_10ep.yaml`.
 
 Without -f, the number of runs in each state, for every suite of yamls/suites.
 
@@ -18,7 +18,7 @@ from bench.sweep.timing.calibrate import all_runs
 from bench.util.cli import BAD_INPUT, OK, make_parser
 from bench.util.errors import BadInput
 
-EXAMPLE = "python -m bench.sweep status -f yamls/suites/cpu_first.yaml"
+EXAMPLE = "python -m bench.sweep status -f yamls/suites/small_10ep.yaml"
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """A suite's YAML, which names models, recipes and seeds: read, validated and expanded into the specs of its runs.
 
-    name: cpu_first                       # also the runs' experiment, and their folder: runs/cpu_first/
+    name: small_10ep                      # also the runs' experiment, and their folder: runs/small_10ep/
     models:                               # files beside the suite or below yamls/
       - resnet_20.yaml
       - {file: ablations/ghost_ratio.yaml, arms: [none, ratio2], overrides: {seed: 0}}

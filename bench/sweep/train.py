@@ -1,4 +1,4 @@
-"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/cpu_first.yaml`.
+"""Train many runs as one job: `python -m bench.sweep -f yamls/suites/small_10ep.yaml`.
 
 Finished runs are skipped, so the same command resumes an interrupted sweep (Ctrl-C and SIGTERM stop the runs with a
 checkpoint). `key=value` changes the suite's own keys (seeds=[0,1]) or those of every run (batch_size=64).
@@ -31,7 +31,7 @@ from bench.sweep.timing.estimate import Estimate
 from bench.util.cli import FAILED, OK, make_parser
 from bench.util.errors import BadInput, check_known
 
-EXAMPLE = "python -m bench.sweep -f yamls/suites/cpu_first.yaml --dry-run"
+EXAMPLE = "python -m bench.sweep -f yamls/suites/small_10ep.yaml --dry-run"
 TIMING_LOCK = "timing.lock"
 
 

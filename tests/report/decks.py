@@ -25,8 +25,8 @@ def deck_of(runs: Path, language: str = "en", **rest: Any) -> Deck:
 
 
 def committed_deck(language: str = "en", **rest: Any) -> Deck:
-    """Return the deck of one committed experiment: eight networks, three seeds each, by a recipe of a small budget."""
-    return deck_of(COMMITTED, language, experiment="cpu_first", **rest)
+    """Return the deck of one committed experiment: small networks and the arms of their ablations, by 10 epochs."""
+    return deck_of(COMMITTED, language, experiment="small_10ep", **rest)
 
 
 def grids(deck: Deck, number: str) -> list[Grid]:

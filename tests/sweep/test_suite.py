@@ -23,12 +23,11 @@ def test_every_suite_is_valid_and_says_its_command(path: Path) -> None:
     assert plan.suite.name == path.stem
 
 
-def test_the_first_comparison_is_at_equal_compute() -> None:
-    plan = plan_suite(YAMLS / "suites/cpu_first.yaml")
-    assert len(plan.runs) == 8 * 3
-    assert {run.spec.budget for run in plan.runs} == {plan.suite.overrides["budget"]}
+def test_the_frontier_is_at_equal_compute() -> None:
+    plan = plan_suite(YAMLS / "suites/frontier.yaml")
+    assert {run.spec.budget for run in plan.runs} == {plan.suite.overrides["budget"], "0.1 PFLOP"}
     assert {run.spec.augmentation.policy for run in plan.runs} == {"none"}
-    assert {run.spec.batch_size for run in plan.runs} == {128}
+    assert {run.spec.batch_size for run in plan.runs if run.spec.model.name != "speed_75"} == {256}
 
 
 def test_seeds_times_recipes_times_models_seed_by_seed(write_suite: WriteSuite) -> None:

@@ -154,7 +154,7 @@ def deck_models(run_groups: Sequence[RunGroup]) -> set[str]:
 
 
 def say_runs(runs: Sequence[str]) -> str:
-    """Return the ids of runs, those that differ in the seed alone as one: `cpu_first/resnet_20-0123abcd-s0,1,2`."""
+    """Return the ids of runs, those that differ in the seed alone as one: `small_10ep/resnet_20-0123abcd-s0,1,2`."""
     seeds: dict[str, list[str]] = {}
     for run in runs:
         found = SEED.fullmatch(run)
