@@ -39,7 +39,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,9 +50,11 @@ from pydantic import ValidationError
 
 from bench.analysis.identity import renamed
 from bench.analysis.metrics import HEADLINE
+from bench.analysis.shared_devices import read_shared, what_shared
 from bench.spec import RunSpec, run_name
 from bench.util.errors import BadInput, first_line
 from bench.util.files import write_atomically, writing
+from bench.util.untrusted import printable, read_json
 from bench.util.yaml_safety import UNREADABLE, check_aliases
 
 # Beside the runs of an experiment, when the same run was trained twice to know the noise (`sweep.timing.calibrate`).
@@ -63,21 +65,21 @@ WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation"
 Row = dict[str, Any]
 EVALUATED = re.compile(rf'"eval_{HEADLINE}": ?([0-9][0-9.eE+-]*)'.encode())
-# Control characters but tab and line feed, the marks that turn the direction of writing, and halves of characters.
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """One run as its directory tells it; `result` is None until the run has finished.
 
-    `local` says that `path` is a directory of this machine, from which more may be read.
+    `local` says that `path` is a directory of this machine, from which more may be read. `shared` says what else ran on
+    the run's device, so that its times do not count; nothing where that is not known.
     """
 
     local: ClassVar[bool] = True
     path: Path
     spec: Mapping[str, Any]
     result: Mapping[str, Any] | None = field(default=None)
+    shared: str = ""
 
     @property
     def run_id(self) -> str:
@@ -152,8 +154,10 @@ def read_runs(root: Path) -> list[RunRecord]:
 
 def _find_runs(root: Path) -> Iterator[RunRecord]:
     """Yield the runs one or two folders below a runs folder."""
+    shared = read_shared(root)
     for path in sorted({p.parent for pattern in ("*/", "*/*/") for p in root.glob(f"{pattern}{SPEC}")}):
-        yield read_run(path)
+        record = read_run(path)
+        yield replace(record, shared=what_shared(record.run_id, shared))
 
 
 def read_run(path: Path) -> RunRecord:
@@ -221,30 +225,6 @@ def read_spec(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "model" not in content or "seed" not in content:
         raise BadInput(f"{path}: is not the spec of a run")
     return printable(content)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; raise BadInput naming the file when it is torn or no object."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise BadInput(f"{path}: a JSON object is expected")
-    return printable(content) if "\\" in text or UNPRINTABLE.search(text) else content
-
-
-def printable(value: Any) -> Any:
-    """Return nested data whose texts cannot steer a terminal or turn the order of what is read: U+FFFD stands instead.
-
-    Records may come from strangers; what else their texts must not do is the business of where they are shown.
-    """
-    if isinstance(value, str):
-        return UNPRINTABLE.sub("\ufffd", value)
-    if isinstance(value, Mapping):
-        return {printable(key): printable(item) for key, item in value.items()}
-    return [printable(item) for item in value] if isinstance(value, list) else value
 
 
 def read_noise_floor(folder: Path) -> dict[str, Any] | None:

@@ -7,9 +7,10 @@ import pytest
 from markdown_it import MarkdownIt
 
 from bench.analysis.wandb_ids import MAX_ID, run_id
-from bench.records import EPOCHS, RESULT, SPEC, printable, read_epochs, read_run, read_runs
+from bench.records import EPOCHS, RESULT, SPEC, read_epochs, read_run, read_runs
 from bench.tables.__main__ import main
 from bench.util.errors import BadInput
+from bench.util.untrusted import printable
 from tests.fake_runs import write_fake_run
 
 NASTY = "<script>alert(1)</script> \\input{/etc/passwd} | *b* \x1b[31m \x9b2J \u202egnp.exe \x00 ../../x"

@@ -61,6 +61,11 @@ class RunGroup:
         return tuple(record.run_id for record in self.records)
 
     @property
+    def shared(self) -> str:
+        """Return what else ran on the device of some of its runs, so that their times do not count."""
+        return next((record.shared for record in self.records if record.shared), "")
+
+    @property
     def fingerprint(self) -> str | None:
         """Return the network's fingerprint, None where it was not recorded."""
         return self.first["model"].get("fingerprint")

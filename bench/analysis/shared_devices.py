@@ -7,12 +7,12 @@ It stands in a runs folder, beside its experiments, and is written by hand:
 A key names runs by their ids, `<experiment>/<run>`, in the form of a shell pattern; its value says what else ran.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bench.records import RunRecord, read_json
 from bench.util.errors import BadInput
+from bench.util.untrusted import read_json
 
 FILE = "shared_devices.json"
 
@@ -27,6 +27,6 @@ def read_shared(runs: Path) -> Mapping[str, str]:
     return content
 
 
-def had_device_alone(record: RunRecord, shared: Iterable[str]) -> bool:
-    """Tell whether a run had its device to itself, as far as the patterns of its runs folder know."""
-    return not any(fnmatchcase(record.run_id, pattern) for pattern in shared)
+def what_shared(run_id: str, shared: Mapping[str, str]) -> str:
+    """Return what else ran on a run's device by the patterns of its runs folder; nothing where they do not name it."""
+    return next((why for pattern, why in shared.items() if fnmatchcase(run_id, pattern)), "")

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from bench.analysis.metrics import row_columns, wandb_name
 from bench.analysis.wandb_ids import EVALUATIONS
-from bench.records import Row, RunRecord, names_a_run, printable
+from bench.records import Row, RunRecord, names_a_run
 from bench.util.errors import BadInput
+from bench.util.untrusted import printable
 
 # Why a run that somebody else logged to the project is in no table, as its status.
 FOREIGN = "its config is not the spec of a run"

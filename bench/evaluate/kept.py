@@ -8,8 +8,9 @@ from bench.environment import cpu_model, usable_cores
 from bench.evaluate.latency import machine
 from bench.evaluate.registry import Evaluator, Measured
 from bench.evaluate.trained import Trained
-from bench.records import EVALUATION, read_json, write_evaluation
+from bench.records import EVALUATION, write_evaluation
 from bench.util.files import write_atomically, writing
+from bench.util.untrusted import read_json
 
 # What two evaluations have in common if they evaluate the same; a timed one must have the machine in common too.
 SAME = ("version", "data", "split", "precision", "device")

@@ -66,7 +66,7 @@ def scatters(contents: Contents) -> list[dict[str, Any]]:
             points = cost_points(contents, members, key)
             drawn, names = {point.group for point in points}, told_apart(members)
             absent = [names[c.runs] for c in members if contents.numbers[c.runs] not in drawn]
-            views += [view(contents, points, key, scale, absent) for scale in SCALES if points]
+            views += [view(contents, points, key, scale, absent) for scale in SCALES]
         techniques = style.known_order(technique_of(run_group) for run_group in members)
         found.append(
             {"heading": heading_of(contents, members, RANKED_TOGETHER), "views": views, "techniques": techniques}
@@ -75,14 +75,14 @@ def scatters(contents: Contents) -> list[dict[str, Any]]:
 
 
 def view(contents: Contents, points: Sequence[Point], key: str, scale: str, absent: Sequence[str]) -> dict[str, Any]:
-    """Return one view of a block: accuracy against one cost on one kind of axis."""
+    """Return one view of a block: accuracy against one cost on one kind of axis; no drawing where no row has it."""
     heading = contents.say(m.COLUMNS[key].heading)
     title = contents.say("{} against {}", contents.say(SCORE), heading)
     return {
         "key": key,
         "scale": scale,
         "absent": ", ".join(absent),
-        "svg": scatter(points, title, heading, contents.say(SCORE), log=SCALES[scale]),
+        "svg": scatter(points, title, heading, contents.say(SCORE), log=SCALES[scale]) if points else "",
     }
 
 

@@ -10,12 +10,13 @@ from bench.analysis.identity import renamed
 from bench.analysis.metrics import HEADLINE, METRICS, trained_metrics
 from bench.analysis.recipe import RANKED_TOGETHER, RECIPE_FIELDS
 from bench.analysis.run_groups import RunGroup, common_recipe, device_text
-from bench.records import ENVIRONMENT, RunRecord, read_json
+from bench.records import ENVIRONMENT, RunRecord
 from bench.report.contents import Contents
 from bench.report.repeat import Nearest, Recipes
 from bench.tables import measures as m
 from bench.util.dotted import number_at
 from bench.util.text_table import text_table
+from bench.util.untrusted import read_json
 
 # What differs between the runs of a group, or says only where they lie.
 NOT_SHARED = ("seed", "runs", "experiment")

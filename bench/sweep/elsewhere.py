@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.analysis.shared_devices import had_device_alone, read_shared
 from bench.audit.published import read_published
 from bench.environment import REPOSITORY
 from bench.records import RunRecord, read_runs
@@ -52,10 +51,7 @@ def known_runs(root: Path) -> list[RunRecord]:
 
     None where there is no such folder.
     """
-    if not root.is_dir():
-        return []
-    shared = read_shared(root)
-    return [record for record in read_runs(root) if had_device_alone(record, shared)]
+    return [record for record in read_runs(root) if not record.shared] if root.is_dir() else []
 
 
 def fleet_lines(runs: Sequence[PlannedRun], works: Mapping[str, Work], found: Elsewhere) -> Iterator[str]:

@@ -8,23 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.budget import in_batches
-from bench.records import (
-    EPOCHS,
-    FAILED,
-    RESULT,
-    RunRecord,
-    read_epochs,
-    read_failure,
-    read_json,
-    read_run,
-    spec_of,
-    to_json,
-)
+from bench.records import EPOCHS, FAILED, RESULT, RunRecord, read_epochs, read_failure, read_run, spec_of, to_json
 from bench.spec import run_name
 from bench.sweep.backends.locks import is_running
 from bench.sweep.suite import PlannedRun, Suite
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically
+from bench.util.untrusted import read_json
 
 State = Literal["finished", "failed", "running", "interrupted", "waiting"]
 FAILURES, LOGS = "failures", "logs"

@@ -25,6 +25,8 @@ from bench.analysis.recipe import stem_of
 from bench.analysis.run_groups import RunGroup, recorded_metrics
 from bench.tables.health import health_cell
 
+# Times of runs that `shared_devices.json` names.
+SHARED = "its device was shared, so its times do not count ({})"
 MILLION, HOUR, PETA = 1e-6, 1 / 3600, 1e-15
 
 
@@ -82,6 +84,17 @@ def checkpoint_cell(run_group: RunGroup) -> Cell:
     return number(100 * sum(saved[run] for run in runs) / sum(trained[run] for run in runs), runs)
 
 
+def where_alone(make: Callable[[RunGroup], Cell]) -> Callable[[RunGroup], Cell]:
+    """Return what makes a cell of times: nothing for runs that shared their device, whose times do not count."""
+    return lambda run_group: missing(SHARED, run_group.shared) if run_group.shared else make(run_group)
+
+
+def of_time(row: Column) -> Column:
+    """Return a column as one of times."""
+    assert row.make_cell is not None, "a table that fills in times itself asks where_alone itself"
+    return replace(row, timed=True, make_cell=where_alone(row.make_cell))
+
+
 def column(key: str, heading: str, zh: str, digits: int = 2, **rest: Any) -> Column:
     """Return a column with its heading in English and Chinese; `rest` are the other fields of `Column`."""
     return Column(key, Phrase(heading, zh=zh), digits, **rest)
@@ -133,7 +146,7 @@ TIMES = (
     column("images_per_s", "Images/s", "图像/秒", 0, wide=True, make_cell=of(time_cell, "images_per_second")),
     column("top1_per_h", "%/train h", "准确率/训练小时", 1, kind="interval", make_cell=per("seconds.train", 1 / HOUR)),
 )
-COLUMNS: dict[str, Column] = {row.key: row for row in (*ROWS, *(replace(row, timed=True) for row in TIMES))}
+COLUMNS: dict[str, Column] = {row.key: row for row in (*ROWS, *map(of_time, TIMES))}
 
 
 def find(*keys: str, wide: bool | None = None) -> tuple[Column, ...]:

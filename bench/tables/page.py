@@ -1,15 +1,17 @@
 """From a table to text that only needs to be escaped: numbers formatted, footnotes marked, phrases in one language."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.analysis.cells import Cell, Column, Phrase, Row, Table
+from bench.tables.notes import joined
 from bench.tables.text import say
 
 GAP = "—"
 MINUS = "−"
 # A column that does not apply to a row (a base has no difference from itself) is left empty; it is not missing.
 BLANK = Cell(text=Phrase(""))
+NOT_SHOWN = "Not shown, since no row has it: {} ({})"
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,14 @@ def format_cell(cell: Cell, column: Column, language: str) -> str:
 
 
 def make_page(table: Table, language: str = "en", *, wide: bool = False) -> Page:
-    """Return a table as text; columns that do not fit into a paper are left out unless `wide`."""
-    columns = [column for column in table.columns if wide or not column.wide]
+    """Return a table as text; unless `wide` without the columns that do not fit into a paper.
+
+    So are columns of times that no row has, which are named below the table.
+    """
+    chosen = [column for column in table.columns if wide or not column.wide]
+    timed = [column.key for column in chosen if column.timed and not wide]
+    empty = {key: reasons for key in timed if (reasons := why_empty(table, key))}
+    columns = [column for column in chosen if column.key not in empty]
     marks = Marks()
     sections = [
         Section(
@@ -121,9 +129,26 @@ def make_page(table: Table, language: str = "en", *, wide: bool = False) -> Page
         left=[column.kind in ("words", "verdict") for column in columns],
         sections=sections,
         footnotes=[(letter, text) for text, letter in marks.letters.items()],
-        notes=[say(note, language) for note in table.notes],
+        notes=[say(note, language) for note in (*table.notes, *left_out(chosen, empty))],
         language=language,
     )
+
+
+def why_empty(table: Table, key: str) -> tuple[Phrase, ...]:
+    """Return why a column has nothing in any row, each reason once; nothing where some row has a number or a bound."""
+    cells = [row.cells.get(key, BLANK) for block in table.blocks for row in block.rows]
+    if any(cell.value is not None or cell.text is not None or cell.low is not None for cell in cells):
+        return ()
+    return tuple(dict.fromkeys(cell.why for cell in cells if cell.why is not None))
+
+
+def left_out(columns: Sequence[Column], empty: Mapping[str, Sequence[Phrase]]) -> list[Phrase]:
+    """Return a line for each reason for which columns are left out, with their headings."""
+    headings: dict[tuple[Phrase, ...], list[Phrase]] = {}
+    for column in columns:
+        if column.key in empty:
+            headings.setdefault(tuple(empty[column.key]), []).append(column.heading)
+    return [Phrase(NOT_SHOWN, (joined(names), joined(reasons))) for reasons, names in headings.items()]
 
 
 def make_row(row: Row, columns: Sequence[Column], marks: Marks, language: str) -> list[Entry]:

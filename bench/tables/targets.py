@@ -1,6 +1,7 @@
 """The time-to-accuracy table: how long training took to reach an accuracy for the first time."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
@@ -58,9 +59,10 @@ def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
 def group_cells(run_group: RunGroup, targets: Sequence[float]) -> dict[str, Cell]:
     """Return the cells of a run group at each target."""
     by_run = [first_times(record, targets) for record in run_group.records]
+    by_target = [[times[index] for times in by_run] for index in range(len(targets))]
     return {
-        target_column(target).key: target_cell(run_group, [times[index] for times in by_run])
-        for index, target in enumerate(targets)
+        target_column(target).key: m.where_alone(partial(target_cell, times=times))(run_group)
+        for target, times in zip(targets, by_target, strict=True)
     }
 
 

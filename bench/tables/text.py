@@ -72,7 +72,9 @@ WORDS = {
 REASONS = {
     "'{}' was not recorded": "未记录“{}”",
     "the runs do not agree on '{}'": "各次运行的“{}”不一致",
+    "Not shown, since no row has it: {} ({})": "未列出，因为没有任何一行有该值：{} ({})",
     "the runs were trained on several machines": "各次运行使用了不同的设备",
+    "its device was shared, so its times do not count ({})": "训练时设备被共享，时间不计 ({})",
     "the runs were measured on several machines": "各次运行在不同的设备上测量",
     "not measured: python -m bench.evaluate RUN --what {}": "未测量：python -m bench.evaluate RUN --what {}",
     "nothing to rank it by": "没有排名依据",

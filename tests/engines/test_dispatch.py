@@ -11,7 +11,8 @@ import bench.engines.composer
 from bench.config import YAMLS, load_spec
 from bench.data.datasets import load_dataset
 from bench.engines.dispatch import in_order, listens
-from bench.records import RESULT, read_json
+from bench.records import RESULT
+from bench.util.untrusted import read_json
 from tests.training import train_here
 
 Heard = list[tuple[str, str]]

@@ -17,10 +17,11 @@ from bench.config import YAMLS, load_spec
 from bench.data.datasets import Dataset, load_dataset
 from bench.engines.teacher import Teacher, check_teacher, load_network
 from bench.evaluate.trained import load_trained, predict
-from bench.records import RESULT, WEIGHTS, read_json, read_run, read_runs, run_directory
+from bench.records import RESULT, WEIGHTS, read_run, read_runs, run_directory
 from bench.spec import RunSpec, recipe_hash
 from bench.util.cli import BAD_INPUT, OK, run_command
 from bench.util.errors import BadInput
+from bench.util.untrusted import read_json
 from bench.zoo.build import build_model
 from tests.fake_runs import write_fake_run
 from tests.refusals import refused

@@ -88,7 +88,7 @@ def test_its_numbers_are_those_of_the_runs_that_it_names(committed: Deck) -> Non
         assert int(cells["n"].text) == len(results)
         assert cells["Top-1 (%)"].text.split(" ")[0] == f"{mean(r['top1'] for r in results):.2f}"
         assert cells["Params (M)"].text == f"{results[0]['model']['params'] / 1e6:.3f}"
-        assert cells["Train (h)"].text == f"{mean(r['seconds']['train'] for r in results) / 3600:.3f}"
+        assert cells["Train (h)"].text == GAP, "they shared their device"
 
 
 def test_the_deck_stands_beside_its_own_row(committed: Deck) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from bench.records import printable
 from bench.report.__main__ import main
 from bench.report.deck.about import About, read_about
 from bench.report.deck.slides import Deck, Grid, Line, Picture
@@ -14,6 +13,7 @@ from bench.report.deck.write_html import render_html
 from bench.report.deck.write_md import render_markdown
 from bench.util.cli import OK, run_command
 from bench.util.errors import BadInput
+from bench.util.untrusted import printable
 from tests.fake_runs import write_fake_run
 from tests.report.building import read_page
 from tests.report.decks import deck_of

@@ -6,7 +6,6 @@ import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, Page
 
-from bench.records import printable
 from bench.report.deck.about import About
 from bench.report.deck.slides import Picture
 from bench.report.deck.write_html import render_html
@@ -14,6 +13,7 @@ from bench.report.deck.write_md import render_markdown
 from bench.tables.page import make_page
 from bench.tables.render_html import render_html as render_tables
 from bench.tables.render_md import render_markdown as render_table
+from bench.util.untrusted import printable
 from tests.fake_runs import write_fake_run
 from tests.report.browser import open_chromium, open_page
 from tests.report.building import build_page, write_hostile

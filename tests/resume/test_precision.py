@@ -27,9 +27,10 @@ from bench.engines.checkpoints import list_checkpoints, read_checkpoint
 from bench.engines.identity import begun_precision, choose_precision
 from bench.engines.precision import Decision, decide
 from bench.engines.stopping import Diverged, Interrupted
-from bench.records import CHECKPOINTS, ENVIRONMENT, FAILED, RESULT, read_json, run_directory
+from bench.records import CHECKPOINTS, ENVIRONMENT, FAILED, RESULT, run_directory
 from bench.util.cli import BAD_INPUT, run_command
 from bench.util.errors import BadInput
+from bench.util.untrusted import read_json
 from tests.conftest import REPOSITORY
 from tests.engines.cpus import AVX2, EPYC_ZEN5, replace_cpu
 from tests.resume.runs import SMALL, At, only_run, signalled, start

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import read_yaml
-from bench.records import printable
 from bench.util.errors import BadInput, check_known
+from bench.util.untrusted import printable
 
 
 @dataclass(frozen=True)

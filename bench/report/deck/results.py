@@ -133,11 +133,16 @@ def efficiency(material: Material) -> list[Part]:
 
 
 def time_lines(material: Material) -> list[Line]:
-    """Return the fastest, the middle and the slowest row to train; times of several machines are not compared."""
+    """Return the fastest, the middle and the slowest row to train; times of several machines are not compared.
+
+    Of runs that shared their device no times count.
+    """
     timed = [(run_group, m.cell(run_group, "train_h")) for run_group in material.members]
     timed = sorted(
         (pair for pair in timed if pair[1].value is not None), key=lambda pair: (pair[1].value, pair[0].label)
     )
+    if not timed:
+        return [Line(material.say("No training times: the runs shared their device, or recorded none"))]
     if len({run_group.recipe_fields["machine"] for run_group, _ in timed}) != 1:
         return [Line(material.say("Training times are of several machines: not compared"))]
     places = {"Fastest to train: {}, {} h": 0, "In the middle: {}, {} h": len(timed) // 2, "Slowest: {}, {} h": -1}

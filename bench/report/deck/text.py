@@ -140,6 +140,7 @@ RESULTS = {
     "Accuracy of all models": "全部模型的准确率",
     "Accuracy and cost by technique": "各技术类别的准确率与成本",
     "Training times are of several machines: not compared": "训练时间来自不同的设备：不作比较",
+    "No training times: the runs shared their device, or recorded none": "无训练时间：各次运行共享设备或未记录",
     "Fastest to train: {}, {} h": "训练最快：{}，{} h",
     "In the middle: {}, {} h": "居中：{}，{} h",
     "Slowest: {}, {} h": "最慢：{}，{} h",

@@ -69,7 +69,7 @@ def network_key(device: str, model: Mapping[str, Any]) -> tuple[Any, ...]:
 def measured_rates(records: Iterable[RunRecord]) -> dict[tuple[Any, ...], float]:
     """Return the median images/s of one device of the finished runs of each network on a device that is known.
 
-    The runs must have had their device to themselves (`bench.analysis.shared_devices`).
+    The runs must have had their device to themselves (`RunRecord.shared`).
     """
     found: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for record in records:

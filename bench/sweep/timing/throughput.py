@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.environment import installed
-from bench.records import read_json, to_json
+from bench.records import to_json
 from bench.sweep.backends.machine import Machine, make_slots
 from bench.sweep.timing.probe import Task, measure_together
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically, writing
+from bench.util.untrusted import read_json
 
 FILE = "machine.json"
 # A load average above this share of the cores means that the machine was busy with other processes.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.records import ENVIRONMENT, read_json
+from bench.records import ENVIRONMENT
 from bench.sweep.backends.locks import RunLock
 from bench.sweep.backends.machine import MEMORY_OF_A_RUN, Machine
 from bench.sweep.backends.ray.connect import (
@@ -39,6 +39,7 @@ from bench.sweep.suite import PlannedRun, Suite
 from bench.sweep.timing.estimate import Estimate, tasks_of, works_of
 from bench.sweep.timing.throughput import Figures
 from bench.util.errors import BadInput
+from bench.util.untrusted import read_json
 
 FETCH_EVERY = 30.0
 
