@@ -87,7 +87,7 @@ def architecture_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
     drawings = []
     for index, (values, members) in enumerate(blocks_of(chosen).items(), start=1):
         name = "architecture_comparison" if index == 1 else f"architecture_comparison_{index}"
-        drawings.append((name, draw_techniques(values, members)))
+        drawings.append((name, draw_techniques(values, by_technique.each_network_once(members))))
     return drawings
 
 
@@ -104,7 +104,7 @@ def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figur
             style.logarithmic(panel)
     axes[0].set_yticks(range(len(names)), [style.technique_title(name).replace(" ", "\n", 1) for name in names])
     axes[0].set_ylim(-0.6, len(names) - 0.4)
-    footer = "Point: one network (the mean of its runs); bar: their mean. A network with several names counts once."
+    footer = "Point: one network (the mean of its runs); bar: their mean. A network counts once, as in the table."
     scales = "Params and MACs on a logarithmic scale."
     left_out = "Left out: ablation arms, models with unusual options, runs with a teacher or from trained weights."
     style.add_footer(figure, [block_heading(values).english(), footer, f"{scales} {left_out}"])
@@ -114,12 +114,8 @@ def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figur
 def draw_technique(panel: Axes, members: Sequence[RunGroup], column: Column, place: float, name: str) -> None:
     """Draw a technique's networks as points around its mean in one panel."""
     colour, marker = style.technique_style(name)
-    networks: dict[str, list[float]] = {}
-    for run_group in members:
-        value = column.cell(run_group).value
-        if value is not None:
-            networks.setdefault(run_group.fingerprint or run_group.label, []).append(value)
-    means = sorted(sum(values) / len(values) for values in networks.values())
+    cells = [column.cell(run_group) for run_group in members]
+    means = sorted(cell.value for cell in cells if cell.value is not None)
     for index, mean in enumerate(means):
         shift = 0.0 if len(means) == 1 else 0.15 * ((2 * index % 5) - 2)
         panel.plot(

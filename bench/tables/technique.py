@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
-from bench.analysis.run_groups import RunGroup, is_helped
+from bench.analysis.run_groups import RunGroup, common_recipe, is_helped, representative
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CONVENTIONS, MIXED, RANKS, block_items, rank_cell, ranks
@@ -24,8 +24,8 @@ AVERAGES = Phrase(
     "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval."
 )
 COUNTED = Phrase(
-    "One network under several names counts once; left out are ablation arms, models with unusual options, and runs "
-    "with a teacher or from trained weights."
+    "A network counts once, by the recipe nearest to the others'; left out are ablation arms, models with unusual "
+    "options, and runs with a teacher or from trained weights."
 )
 RECIPES = Phrase("The recipes of a technique's models may differ in what the comparison footnotes.")
 
@@ -41,7 +41,7 @@ def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
     blocks = []
     for heading, members in block_items([c for c in run_groups if represents(c)], options):
         groups: dict[str, list[RunGroup]] = defaultdict(list)
-        for run_group in members:
+        for run_group in each_network_once(members):
             groups[str(run_group.first["model"].get("technique"))].append(run_group)
         blocks.append(Block(heading, technique_rows(groups)))
     first = MIXED if options.allow_mixed else RANKS
@@ -52,6 +52,16 @@ def by_technique(run_groups: Sequence[RunGroup], options: m.Options) -> Table:
         blocks,
         (first, AVERAGES, COUNTED, RECIPES, CONVENTIONS),
     )
+
+
+def each_network_once(run_groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Return the run group that stands for each network, under whatever names and recipes it was trained."""
+    networks: dict[str, list[RunGroup]] = defaultdict(list)
+    for run_group in run_groups:
+        networks[run_group.fingerprint or run_group.label].append(run_group)
+    common = common_recipe(run_groups)
+    chosen = (representative(members, common) for members in networks.values())
+    return [run_group for run_group in chosen if run_group is not None]
 
 
 def technique_rows(groups: dict[str, list[RunGroup]]) -> list[Row]:
@@ -80,30 +90,26 @@ def member_names(members: Sequence[RunGroup]) -> str:
 
 def technique_cells(technique: str, members: Sequence[RunGroup]) -> dict[str, Cell]:
     """Return the cells of one technique."""
-    networks: dict[str, list[RunGroup]] = defaultdict(list)
-    for run_group in members:
-        networks[run_group.fingerprint or run_group.label].append(run_group)
     runs = [run for run_group in members for run in run_group.runs]
     return {
         "technique": words(technique.replace("_", " ")),
-        **{key: average(list(networks.values()), key) for key in ("top1", *COSTS)},
-        "networks": number(len(networks), runs),
+        **{key: average(members, key) for key in ("top1", *COSTS)},
+        "networks": number(len(members), runs),
         "members": words("{}", member_names(members)),
     }
 
 
-def average(networks: Sequence[Sequence[RunGroup]], key: str) -> Cell:
-    """Return the mean over networks of the mean over their run groups in a column, the lowest and highest network.
+def average(networks: Sequence[RunGroup], key: str) -> Cell:
+    """Return the mean over networks of the mean over their runs in a column, the lowest and highest network.
 
     Times of different machines are not averaged.
     """
-    (column,), everyone = m.find(key), [run_group for network in networks for run_group in network]
-    if column.timed and len({run_group.recipe_fields["machine"] for run_group in everyone}) > 1:
+    (column,) = m.find(key)
+    if column.timed and len({run_group.recipe_fields["machine"] for run_group in networks}) > 1:
         return missing("the runs were trained on several machines")
-    cells = [[column.cell(run_group) for run_group in network] for network in networks]
-    values = [[cell.value for cell in network if cell.value is not None] for network in cells]
-    if not all(values):
+    cells = [column.cell(run_group) for run_group in networks]
+    means = [cell.value for cell in cells if cell.value is not None]
+    if len(means) < len(cells):
         return missing("not known of every network")
-    means = [stats.mean_interval(network).mean for network in values]
-    runs = tuple(run for network in cells for cell in network for run in cell.runs)
+    runs = tuple(run for cell in cells for run in cell.runs)
     return Cell(stats.mean_interval(means).mean, None, len(means), min(means), max(means), runs)

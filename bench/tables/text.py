@@ -160,9 +160,9 @@ LINES = {
     "Means over networks, each the mean of its runs; brackets are the lowest and highest network, no interval.": (
         "各网络均值的平均，网络均值为其各次运行的平均；方括号内为最低与最高的网络，不是区间。"
     ),
-    "One network under several names counts once; left out are ablation arms, models with unusual options, and runs "
-    "with a teacher or from trained weights.": (
-        "同一网络的不同名称只计一次；不含消融实验组、选项特殊的模型，以及有教师网络或从已训练权重开始的运行。"
+    "A network counts once, by the recipe nearest to the others'; left out are ablation arms, models with unusual "
+    "options, and runs with a teacher or from trained weights.": (
+        "每个网络只计一次，取与其他网络最接近的训练方案；不含消融实验组、选项特殊的模型，以及有教师网络或从已训练权重开始的运行。"
     ),
     "The recipes of a technique's models may differ in what the comparison footnotes.": (
         "同一类别的模型在训练方案上可能有差异，见综合对比的脚注。"
