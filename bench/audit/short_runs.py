@@ -4,7 +4,7 @@ They decide no claim, since an order after 10 epochs need not be the order after
 most of the claimed networks have finished runs on CIFAR-100's test images.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -23,6 +23,7 @@ from bench.util.markdown import code, escape, markdown_table
 
 # Fewer networks than this are no comparison.
 FEWEST = 3
+NO_GAP = "–"
 HEADLINE = "top1"
 
 
@@ -97,8 +98,8 @@ def _accuracies(short: ShortRuns, evidence: Evidence) -> list[str]:
         for c, place in sorted(zip(chosen, claimed_places, strict=True), key=lambda pair: pair[1])
     ]
     headings = ["Network", "Claimed top-1", "Place", "Ours, short", "n", "Place", "Claimed top-5 − top-1", "Ours"]
-    gap = "The deck's gap between top-5 and top-1 does not move; a measured one does."
-    return [f"{_agreement(short, chosen)} {gap}", markdown_table(headings, rows, right=range(1, 8))]
+    words = f"{_agreement(short, chosen)} {_round_gaps(chosen, evidence)}".strip()
+    return [words, markdown_table(headings, rows, right=range(1, 8))]
 
 
 def _agreement(short: ShortRuns, chosen: Sequence[Claim]) -> str:
@@ -133,14 +134,23 @@ def _interval(estimate: stats.Estimate) -> str:
 def _gap(claim: Claim, evidence: Evidence) -> str:
     """Return the claimed gap between top-5 and top-1, in points."""
     found = evidence.claims.get((claim.table, claim.row, "top5"))
-    return f"{found.value - claim.value:.2f}" if found else "–"
+    return f"{found.value - claim.value:.2f}" if found else NO_GAP
+
+
+def _round_gaps(chosen: Sequence[Claim], evidence: Evidence) -> str:
+    """Return how many of some claimed gaps between top-5 and top-1 are the most frequent one to the digit."""
+    gaps = Counter(gap for claim in chosen if (gap := _gap(claim, evidence)) != NO_GAP)
+    if not gaps:
+        return ""
+    value, count = gaps.most_common(1)[0]
+    return f"The deck's gap between top-5 and top-1 is exactly {value} in {count} of {gaps.total()} rows; ours varies."
 
 
 def _own_gap(run_group: RunGroup) -> str:
     """Return the measured gap between top-5 and top-1, in points, as a mean over the runs."""
     top1, top5 = run_group.values(HEADLINE), run_group.values("top5")
     gaps = [top5[run] - top1[run] for run in top1 if run in top5]
-    return f"{sum(gaps) / len(gaps):.2f}" if gaps else "–"
+    return f"{sum(gaps) / len(gaps):.2f}" if gaps else NO_GAP
 
 
 def _differences(short: ShortRuns, evidence: Evidence) -> list[str]:

@@ -92,11 +92,12 @@ def architecture_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
 
 
 def draw_techniques(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
-    """Draw one block: a panel for each measure, a row for each technique."""
+    """Draw one block: a panel for each measure that some network has, a row for each technique."""
     names = style.known_order(technique_of(run_group) for run_group in members)[::-1]
     figure = style.new_figure(min(style.SLIDE[1], 2.4 + len(names)))
-    axes = figure.subplots(1, len(PANELS), sharey=True, squeeze=False)[0]
-    for panel, column in zip(axes, PANELS, strict=True):
+    panels = [column for column in PANELS if any(column.cell(c).value is not None for c in members)]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for panel, column in zip(axes, panels, strict=True):
         for place, name in enumerate(names):
             draw_technique(panel, [c for c in members if technique_of(c) == name], column, place, name)
         panel.set_xlabel(column.heading.english())

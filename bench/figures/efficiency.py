@@ -18,35 +18,42 @@ from bench.tables.notes import block_heading
 
 Labelled = tuple[Point, str]
 COSTS = {"params_m": "Params (M)", "macs_m": "MACs (M), 1 MAC = 2 FLOPs", "train_h": "Train (h)"}
-LABEL = 10
+LABEL, NAME_ROOM = 10, 0.04
 FRONT = "Line and names: Pareto front, where no other model here is as accurate at a lower cost. Costs are logarithmic."
 MEANS = "Mean over seeds with the 95 % t-interval of top-1. Last epoch on the evaluation split."
 
 
 def efficiency_analysis(run_groups: Sequence[RunGroup]) -> Drawings:
-    """Return accuracy against each cost with its Pareto front; a file for each block of comparable recipes."""
+    """Return accuracy against each cost with its Pareto front; a file for each block of comparable recipes.
+
+    A block of one row has no front, and is drawn only where there is no other.
+    """
     drawings = []
     scored = [run_group for run_group in run_groups if cell(run_group, HEADLINE).value is not None]
-    for index, (values, members) in enumerate(blocks_of(scored).items(), start=1):
+    blocks = blocks_of(scored)
+    several = {values: members for values, members in blocks.items() if len(members) > 1}
+    for index, (values, members) in enumerate((several or blocks).items(), start=1):
         name = "efficiency_analysis" if index == 1 else f"efficiency_analysis_{index}"
         drawings.append((name, draw_costs(values, members)))
     return drawings
 
 
 def draw_costs(values: Sequence[str], members: Sequence[RunGroup]) -> Figure:
-    """Draw one block: a panel for each cost."""
+    """Draw one block: a panel for each cost that some row has."""
     figure = style.new_figure()
-    axes = figure.subplots(1, len(COSTS), sharey=True, squeeze=False)[0]
+    costs = {key: title for key, title in COSTS.items() if any(cell(c, key).value is not None for c in members)}
+    axes = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     scores = [cell(run_group, HEADLINE) for run_group in members]
     limits = view_limits(scores)
     fronts = []
-    for panel, (key, title) in zip(axes, COSTS.items(), strict=True):
+    for panel, (key, title) in zip(axes, costs.items(), strict=True):
         fronts.append(draw_cost(panel, members, key, limits))
         panel.set_xlabel(title)
         panel.margins(x=0.12)
         style.logarithmic(panel)
     axes[0].set_ylabel(METRICS[HEADLINE].heading)
-    axes[0].set_ylim(limits)
+    # Room below the lowest point for its name.
+    axes[0].set_ylim(limits[0] - NAME_ROOM * (limits[1] - limits[0]), limits[1])
     handles = technique_handles({technique_of(run_group) for run_group in members})
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
     style.add_footer(figure, [block_heading(values).english(), FRONT, MEANS + cut_note(scores, limits)])

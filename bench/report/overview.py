@@ -20,15 +20,21 @@ OPEN = "{} and {}: not distinguishable, {} (p {}); seeds needed: {}"
 SAME = "{} and {} are the same network by the same recipe"
 UNTESTED = "{} and {}: not tested; {}"
 UNTESTED_ROWS = "Not tested against {}, for want of seeds: {}"
+TESTED_BELOW = "Compared with {} by an ablation below: {}"
 ALONE = "{}, {} {} (n = {}); {}"
-# What is decided comes first.
-ORDER = ("better", "worse", "not distinguishable", "same network", "not tested")
+# What is tested comes first.
+TESTED = ("tested below", "better", "worse", "not distinguishable")
+ORDER = (*TESTED, "same network", "not tested")
+TUNING = "tuning"
 # So many names stand in one line.
 MAX_NAMES = 5
 
 
 def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
-    """Return what the first screen says: blocks of several rows, those with a verdict first, then single rows."""
+    """Return what the first screen says: blocks of several rows, then single rows.
+
+    What was evaluated on a test split comes first, then what has a verdict.
+    """
     blocks = list(contents.blocks(RANKED_TOGETHER).values())
     summaries = [block_summary(contents, members, pairs) for members in blocks if len(members) > 1]
     return {
@@ -38,7 +44,7 @@ def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
             len(contents.run_groups),
             ", ".join(dict.fromkeys(run.partition("/")[0] for run in contents.run_numbers)),
         ),
-        "blocks": decided_first(summaries),
+        "blocks": sorted(decided_first(summaries), key=lambda block: block["tuning"]),
         "alone": [alone_line(contents, members[0]) for members in blocks if len(members) == 1],
         "ablations": [ablation_summary(contents, table) for table in contents.ablation_tables],
         "missing": missing_lines(contents),
@@ -47,7 +53,7 @@ def overview(contents: Contents, pairs: Pairs) -> dict[str, Any]:
 
 def decided_first(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return blocks in their order, but those first in which any comparison has been tested."""
-    return sorted(blocks, key=lambda block: not any(line["verdict"] in ORDER[:3] for line in block["verdicts"]))
+    return sorted(blocks, key=lambda block: not any(line["verdict"] in TESTED for line in block["verdicts"]))
 
 
 def block_summary(contents: Contents, members: Sequence[RunGroup], pairs: Pairs) -> dict[str, Any]:
@@ -56,6 +62,7 @@ def block_summary(contents: Contents, members: Sequence[RunGroup], pairs: Pairs)
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     return {
         "conditions": conditions(contents, members[0]),
+        "tuning": members[0].recipe_fields["split"] == TUNING,
         "recipe": contents.say(notes.recipe_line(common_recipe(members), RANKED_TOGETHER)),
         "size": contents.say("Rows: {}; seeds of a row: {}", len(members), seeds),
         "leader": contents.say("Highest mean: {}, {} {} (n = {})", *score_words(contents, members[0], members)),
@@ -81,21 +88,42 @@ def alone_line(contents: Contents, run_group: RunGroup) -> str:
 
 
 def leader_verdicts(contents: Contents, members: Sequence[RunGroup], pairs: Pairs) -> list[dict[str, str]]:
-    """Return the verdict on a block's first row against each other that it can be compared with; untested in one."""
-    leader, names = members[0], told_apart(members)
-    said, untested = [], []
+    """Return the verdict on a block's first row against each other that it can be compared with; untested in one.
+
+    Pairs that a declared ablation compares have their verdict there alone, where p is adjusted over its arms.
+    """
+    leader, names, declared = members[0], told_apart(members), declared_pairs(contents)
+    said: list[dict[str, str]] = []
+    untested, elsewhere = [], []
     for arm in members[1:]:
         place = contents.numbers[leader.runs], contents.numbers[arm.runs]
         contrast = pairs.get(place)
-        if contrast is not None and contrast.verdict == "not tested":
+        if contrast is None:
+            continue
+        if {leader.runs, arm.runs} in declared:
+            elsewhere.append(names[arm.runs])
+        elif contrast.verdict == "not tested":
             untested.append(names[arm.runs])
-        elif contrast is not None:
+        else:
             words = verdict_words(contents, names[arm.runs], names[leader.runs], contrast_cells(contrast, leader))
             said.append({"words": words, "verdict": contrast.verdict, "group": str(place[1])})
+    if elsewhere:
+        words = contents.say(TESTED_BELOW, names[leader.runs], name_some(contents, elsewhere))
+        said.append({"words": words, "verdict": "tested below"})
     if untested:
         words = contents.say(UNTESTED_ROWS, names[leader.runs], name_some(contents, untested))
         said.append({"words": words, "verdict": "not tested"})
     return sorted(said, key=lambda line: ORDER.index(line["verdict"]))
+
+
+def declared_pairs(contents: Contents) -> set[frozenset[tuple[str, ...]]]:
+    """Return the runs of base and arm of each comparison that an ablation on this page has tested."""
+    found = set()
+    for block in (b for table in contents.ablation_tables for b in table.blocks if b.heading != NOISE):
+        bases = [row.cells[HEADLINE].runs for row in block.rows if is_base(row)]
+        arms = [row.cells[HEADLINE].runs for row in block.rows if verdict_of(row) in ORDER[:-1]]
+        found |= {frozenset((base, arm)) for base in bases for arm in arms}
+    return found
 
 
 def name_some(contents: Contents, names: Sequence[str]) -> str:
@@ -191,13 +219,12 @@ def missing_lines(contents: Contents) -> list[str]:
 
 
 def absent_arms(contents: Contents) -> list[str]:
-    """Return a line for each ablation on this page with the arms that have no run."""
+    """Return a line for each ablation on this page with the arms that have no run under any conditions."""
     lines = []
     for table in contents.ablation_tables:
-        rows = [row for block in table.blocks for row in block.rows]
-        absent = [
-            row_name(contents, row) for row in rows if HEADLINE in row.cells and row.cells[HEADLINE].value is None
-        ]
-        arms = name_some(contents, list(dict.fromkeys(absent)))
+        rows = [row for block in table.blocks for row in block.rows if HEADLINE in row.cells]
+        trained = {row_name(contents, row) for row in rows if row.cells[HEADLINE].value is not None}
+        absent = dict.fromkeys(name for row in rows if (name := row_name(contents, row)) not in trained)
+        arms = name_some(contents, list(absent))
         lines += [contents.say("No finished run of an arm of {}: {}", table.name, arms)] if arms else []
     return lines

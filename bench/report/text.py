@@ -43,6 +43,7 @@ UI = {
     "{} and {} are the same network by the same recipe": "{} 与 {} 是同一方案的同一网络",
     "{} and {}: not tested; {}": "{} 与 {}：未检验；{}",
     "Not tested against {}, for want of seeds: {}": "因种子不足未与 {} 检验：{}",
+    "Compared with {} by an ablation below: {}": "与 {} 的比较见下方消融实验：{}",
     "Differences in points of top-1 with half of their 95 % interval; p after Holm; headings and Compare name tests.": (
         "差值为 Top-1 百分点及其 95 % 区间的一半；p 经 Holm 校正。检验方法见各组标题与“比较”。"
     ),

@@ -15,12 +15,12 @@ ADJUSTED = Phrase(
     "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block."
 )
 PAIRED = Phrase(
-    "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm."
+    "Δ = arm − base in points over common seeds (of one precision), paired t-test, unadjusted 95 % CI; p after Holm."
 )
 # The same in the heading of a block: blocks of one table may differ in it.
 NAMES = {PAIRED: Phrase("paired t-test"), ADJUSTED: Phrase("Welch's t-test")}
 SEEDS_NEEDED = Phrase(
-    "Seeds needed: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen."
+    "Seeds needed: seeds an arm for 80 % power at p = 0.05 / comparisons, if difference and spread are as seen."
 )
 
 NOTHING_COMPARED = Phrase("No finished runs of two arms of this ablation under the same conditions.")

@@ -1,7 +1,9 @@
 """The tables that put models side by side: comparison, efficiency, training cost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from bench.analysis import stats
 from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, missing, words
 from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.pareto import pareto_front
@@ -19,6 +21,7 @@ RANGES = Phrase(
     "A rank is a range where intervals overlap, that is the places that they leave open; a row without an interval "
     "counts at its mean. Rows of different blocks are not ranked together."
 )
+BORROWED = Phrase("For its rank, a row of one run is given the spread over seeds of its block's other rows, if any.")
 MIXED = Phrase("Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).")
 DIAGNOSTIC = Phrase("Best epoch: a diagnostic, chosen on the split that it reports; it is no result.")
 DEVICES = Phrase(
@@ -77,6 +80,22 @@ def rank_ranges(scores: Sequence[Cell], ascending: bool = False) -> list[tuple[i
     return [(0, 0) if cell.value is None else next(places) for cell in scores]
 
 
+def with_spread(scores: Sequence[Cell], run_groups: Sequence[RunGroup], metric: str) -> list[Cell]:
+    """Return a metric's cells, those of one run with the interval that the pooled spread over seeds gives them.
+
+    They stay as they are where no run group has several seeds.
+    """
+    samples = [list(run_group.values(metric).values()) for run_group in run_groups]
+    sd, freedom = stats.pooled_sd(*filter(None, samples)), sum(len(values) - 1 for values in samples if values)
+    if sd is None:
+        return list(scores)
+    half = stats.t_quantile(freedom, stats.CONFIDENCE) * sd
+    return [
+        replace(cell, low=cell.value - half, high=cell.value + half) if cell.value is not None and cell.n == 1 else cell
+        for cell in scores
+    ]
+
+
 def interval_of(cell: Cell) -> tuple[float, float]:
     """Return the ends of a cell's interval; of a value without one, twice the value."""
     value = cell.value or 0.0
@@ -118,7 +137,8 @@ def ranked_table(
     for heading, members in block_items(run_groups, options):
         ordered = order(members, scored, ascending)
         scores = [score for _, score in ordered]
-        places = zip(ranks([score.value for score in scores]), rank_ranges(scores, ascending), strict=True)
+        open_to = rank_ranges(with_spread(scores, members, by) if by in METRICS else scores, ascending)
+        places = zip(ranks([score.value for score in scores]), open_to, strict=True)
         rows = [
             Row(
                 {"rank": rank_cell(place, run_group.runs, left_open), **m.measure(run_group, shown)},
@@ -132,7 +152,13 @@ def ranked_table(
             for (run_group, _), (place, left_open) in zip(ordered, places, strict=True)
         ]
         blocks.append(Block(heading, rows))
-    below = [RANGES, *([MIXED] if options.allow_mixed else []), *remarks, *([DIAGNOSTIC] if options.best else [])]
+    below = [
+        RANGES,
+        *([BORROWED] if by in METRICS else []),
+        *([MIXED] if options.allow_mixed else []),
+        *remarks,
+        *([DIAGNOSTIC] if options.best else []),
+    ]
     return Table(name, title, shown, blocks, (*below, notes.recipe_line(common, ignore)))
 
 

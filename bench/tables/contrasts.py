@@ -26,7 +26,10 @@ NO_PAIR = Phrase("no common seed was computed in the same precision")
 
 @dataclass(frozen=True)
 class Contrast:
-    """An arm against its base: the test, the adjusted p, the verdict, and the spread that the seeds showed."""
+    """An arm against its base: the test, the adjusted p, the verdict, and the spread that the seeds showed.
+
+    `tests` is how many comparisons p is adjusted over.
+    """
 
     difference: stats.Difference
     p: float | None
@@ -34,6 +37,7 @@ class Contrast:
     sd: float | None
     runs: tuple[str, ...]
     pairs: bool
+    tests: int
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,17 @@ def tested_together(
     same = [base is not None and same_network(base, arm) for base, arm in pairs]
     tests = [None if sample is None else sample.test() for sample in samples]
     raw = [None if test is None or equal else test.p for test, equal in zip(tests, same, strict=True)]
+    count = sum(p is not None for p in raw)
     return [
-        None
-        if test is None or sample is None
-        else Contrast(test, p, stats.verdict(test, p, same_network=equal), sample.spread(), sample.runs, sample.pairs)
+        None if test is None or sample is None else contrast_of(test, sample, p, count, equal)
         for test, sample, p, equal in zip(tests, samples, stats.holm(raw), same, strict=True)
     ]
+
+
+def contrast_of(test: stats.Difference, sample: Samples, p: float | None, tests: int, same: bool) -> Contrast:
+    """Return a tested difference with its verdict by the adjusted p."""
+    verdict = stats.verdict(test, p, same_network=same)
+    return Contrast(test, p, verdict, sample.spread(), sample.runs, sample.pairs, tests)
 
 
 def contrast_cells(contrast: Contrast | None, base: RunGroup | None) -> dict[str, Cell]:
@@ -123,21 +132,21 @@ def contrast_cells(contrast: Contrast | None, base: RunGroup | None) -> dict[str
 
 
 def seeds_cell(contrast: Contrast) -> Cell:
-    """Return how many seeds per arm are needed to settle an open contrast."""
+    """Return how many seeds per arm settle an open contrast, at the level that Holm asks of the smallest p."""
     if contrast.verdict in ("better", "worse"):
         return words("settled")
     if contrast.verdict == "same network":
         return missing("not tested: the same network")
     if contrast.sd is None:
         return missing("the spread is not known from one run an arm")
-    seeds = enough_seeds(abs(contrast.difference.delta), contrast.sd, contrast.pairs)
+    seeds = enough_seeds(abs(contrast.difference.delta), contrast.sd, contrast.pairs, max(1, contrast.tests))
     return words("more than {}", stats.MAX_SEEDS) if seeds is None else number(seeds, contrast.runs)
 
 
 @cache
-def enough_seeds(size: float, sd: float, pairs: bool) -> int | None:
+def enough_seeds(size: float, sd: float, pairs: bool, tests: int) -> int | None:
     """Return `stats.seeds_needed`, which takes milliseconds; a pair and its mirror ask for the same."""
-    return stats.seeds_needed(size, sd, pairs=pairs)
+    return stats.seeds_needed(size, sd, alpha=stats.ALPHA / tests, pairs=pairs)
 
 
 def noise_block(run_groups: Sequence[RunGroup], paired: bool) -> list[Block]:

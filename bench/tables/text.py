@@ -108,6 +108,9 @@ LINES = {
     "counts at its mean. Rows of different blocks are not ranked together.": (
         "区间重叠时排名为一个范围，即区间所允许的名次；没有区间的行按其均值计。不同组的行不一起排名。"
     ),
+    "For its rank, a row of one run is given the spread over seeds of its block's other rows, if any.": (
+        "仅一次运行的行在排名时采用同组其他行的种子间离散程度 (如有)。"
+    ),
     "Ranked across recipes that differ in steps, batch, augmentation or data (--allow-mixed).": (
         "排名跨越步数、批大小、数据增强或数据不同的训练方案 (--allow-mixed)。"
     ),
@@ -134,11 +137,11 @@ LINES = {
     "Δ = arm − base in points, with its 95 % interval (not adjusted) by Welch's t-test; p after Holm in the block.": (
         "Δ = 实验组 − 基线 (百分点)，95 % 区间 (未校正) 由 Welch t 检验给出；p 值在组内经 Holm 校正。"
     ),
-    "Δ = arm − base in points over seeds of equal precision, unadjusted 95 % interval, paired t-test; p after Holm.": (
+    "Δ = arm − base in points over common seeds (of one precision), paired t-test, unadjusted 95 % CI; p after Holm.": (
         "Δ = 相同种子且精度相同时实验组 − 基线 (百分点)，95 % 区间 (未校正) 由配对 t 检验给出；p 值经 Holm 校正。"
     ),
-    "Seeds needed: seeds an arm for 80 % power at unadjusted p = 0.05, if difference and spread are as seen.": (
-        "所需种子数：若差异与离散程度如目前所见，未校正 p = 0.05 下达到 80 % 功效时每组所需的种子数。"
+    "Seeds needed: seeds an arm for 80 % power at p = 0.05 / comparisons, if difference and spread are as seen.": (
+        "所需种子数：若差异与离散程度如目前所见，p = 0.05 除以比较次数时达到 80 % 功效时每组所需的种子数。"
     ),
     "its recipe differs from the base's: {}": "训练方案与基线不同：{}",
     "paired t-test": "配对 t 检验",

@@ -13,7 +13,8 @@ from bench.figures.forest import ablations
 from bench.records import RunRecord, read_runs
 from bench.report.contents import Contents
 from bench.report.figures import forests
-from bench.report.overview import ablation_summary, verdict_of
+from bench.report.overview import ablation_summary, overview, verdict_of
+from bench.report.pairs import contrast_pairs
 from bench.tables.measures import Options
 from bench.tables.registry import all_tables
 from tests.conftest import REPOSITORY
@@ -82,6 +83,17 @@ def test_the_page_says_what_the_fast_recipe_gains(page: Contents) -> None:
     (line,) = block["verdicts"]
     assert line["words"].startswith("fast_10ep is better than light_10ep by 8.48 ± ")
     assert block["heading"].startswith("resnet_20; dataset: cifar100; split: test; steps: 10ep; ")
+
+
+def test_a_pair_has_one_verdict_on_the_first_screen(page: Contents) -> None:
+    """What an ablation compares is not said again with a p that is adjusted over other comparisons."""
+    shown = overview(page, contrast_pairs(page.run_groups))
+    (block,) = [block for block in shown["blocks"] if "0.08 PFLOP" in block["conditions"] and not block["tuning"]]
+    assert [line["verdict"] for line in block["verdicts"]] == ["tested below"]
+    assert [block["tuning"] for block in shown["blocks"]] == sorted(block["tuning"] for block in shown["blocks"])
+    absent = [line for line in shown["missing"] if line.startswith("No finished run of an arm")]
+    assert any("std_conv" in line for line in absent)
+    assert not any("ecanet20_fixed_k5" in line or "ratio=3" in line for line in absent)
 
 
 def test_runs_of_different_lengths_are_never_compared(page: Contents, records: Sequence[RunRecord]) -> None:

@@ -1,5 +1,6 @@
 """Ranks are ranges where the order of two rows is not settled."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,26 @@ def test_tables_show_the_range(runs: Path) -> None:
     head, *lines = render_csv(table).splitlines()
     assert head.startswith("block,rank,rank_low,rank_high,model,technique,")
     assert [line.split(",")[1:4] for line in lines] == [["1", "1", "2"], ["2", "1", "2"], ["3", "3", "3"]]
+
+
+def test_a_row_of_one_run_is_ranked_by_the_spread_of_the_others(runs: Path, tmp_path: Path) -> None:
+    """The standard deviation of all three networks is 0.5 with six degrees of freedom: ± 1.22."""
+    root = tmp_path / "runs"
+    shutil.copytree(runs, root)
+    for name, top1 in (("resnet_56", 66.9), ("ghost_resnet_20", 51.3), ("mlp_mixer_tiny", 40.0)):
+        write_fake_run(root, name, 0, top1=top1)
+    rows = rows_of(build(root, "comparison"))
+    places = {name: (row.cells["rank"].low, row.cells["rank"].high) for name, row in rows.items()}
+    assert places == {
+        **dict.fromkeys(("resnet_56", "eca_resnet_20", "resnet_20"), (1, 3)),
+        **dict.fromkeys(("ghost_resnet_20", "resnet_32"), (4, 5)),
+        "mlp_mixer_tiny": (6, 6),
+    }
+    assert rows["resnet_56"].cells["top1"].low is None, "its cell has no interval"
+
+
+def test_without_any_spread_it_counts_at_its_value(tmp_path: Path) -> None:
+    for name, top1 in (("resnet_20", 60.0), ("resnet_32", 60.1)):
+        write_fake_run(tmp_path, name, 0, top1=top1)
+    rows = rows_of(build(tmp_path, "comparison"))
+    assert [(row.cells["rank"].low, row.cells["rank"].high) for row in rows.values()] == [(1, 1), (2, 2)]

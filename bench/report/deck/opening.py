@@ -6,6 +6,7 @@ from bench.report.deck.material import Material, deck_models
 from bench.report.deck.missing import missing_models, wanted_models
 from bench.report.deck.slides import Entry, Grid, Line, Part
 from bench.tables import notes
+from bench.util.dotted import value_at
 from bench.zoo.models import MODELS
 
 GIVEN = {"team": "Team: {}", "presenter": "Presenter: {}", "date": "Date: {}", "school": "School: {}"}
@@ -66,15 +67,23 @@ def overview(material: Material) -> list[Part]:
     sizes = [data.get(key) for key in ("classes", "train_samples", "eval_samples")]
     task = "Task: {}, {} classes, {} training images and {} evaluated ones"
     networks = {c.fingerprint or c.label for c in material.members}
-    packages = (first.first.get("machine") or {}).get("packages") or {}
     parts: list[Part] = [Line(material.say(task, first.recipe_fields["dataset"], *sizes), sources)]
     parts += [Line(material.say(goal)) for goal in GOALS]
     parts.append(Line(material.say("Compared here: {} runs of {} networks", len(runs), len(networks)), sources))
     parts.append(Line(material.say("Hardware: {}", "; ".join(machines(material))), sources))
-    if packages:
-        software = ", ".join(f"{name} {version}" for name, version in packages.items())
-        parts.append(Line(material.say("Software: {}", software), material.from_runs(first.runs[:1])))
+    if versions := packages(material):
+        software = ", ".join(f"{name} {' / '.join(found)}" for name, found in versions.items())
+        parts.append(Line(material.say("Software: {}", software), sources))
     return parts
+
+
+def packages(material: Material) -> dict[str, list[str]]:
+    """Return package → the versions of it that trained the runs."""
+    found: dict[str, dict[str, None]] = {}
+    for record in (record for run_group in material.members for record in run_group.records):
+        for name, version in (value_at(record.result or {}, "machine.packages") or {}).items():
+            found.setdefault(name, {})[version] = None
+    return {name: sorted(versions) for name, versions in found.items()}
 
 
 def all_runs(material: Material) -> tuple[str, ...]:
