@@ -31,7 +31,7 @@ def validate_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return one algorithm's settings with defaults filled in; raise BadInput naming setting, value and range."""
     row = find_algorithm(name)
     rows = row.settings
-    schema = create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **dict(rows))  # type: ignore[call-overload]
+    schema = create_model(name, __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False), **dict(rows))  # type: ignore[call-overload]
     try:
         complete = schema.model_validate(dict(settings)).model_dump()
     except ValidationError as error:

@@ -165,6 +165,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Return a YAML file as a plain mapping; refuse anything but plain data."""
     if not os.path.isfile(path):  # noqa: PTH113 (Path.is_file raises for a name that is too long)
         found = sorted(str(p) for p in path.parent.glob("*.yaml")) if os.path.isdir(path.parent) else []  # noqa: PTH112
+        if os.path.isdir(path):  # noqa: PTH112
+            raise BadInput(f"{path}: is a folder; a YAML file is expected")
         raise BadInput(f"{path}: there is no such file.{nearest(str(path), found)}")
     try:
         text = path.read_text(encoding="utf-8")

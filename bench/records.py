@@ -52,6 +52,7 @@ from bench.analysis.identity import renamed
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.shared_devices import read_shared, what_shared
 from bench.spec import RunSpec, run_name
+from bench.util.dotted import number_at
 from bench.util.errors import BadInput, first_line
 from bench.util.files import write_atomically, writing
 from bench.util.untrusted import printable, read_json
@@ -64,7 +65,7 @@ CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation"
 Row = dict[str, Any]
-EVALUATED = re.compile(rf'"eval_{HEADLINE}": ?([0-9][0-9.eE+-]*)'.encode())
+EVALUATED = re.compile(rf'"eval_{HEADLINE}": ?([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'.encode())
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,8 @@ def read_runs(root: Path) -> list[RunRecord]:
 def _find_runs(root: Path) -> Iterator[RunRecord]:
     """Yield the runs one or two folders below a runs folder."""
     shared = read_shared(root)
-    for path in sorted({p.parent for pattern in ("*/", "*/*/") for p in root.glob(f"{pattern}{SPEC}")}):
+    patterns = [f"{depth}/{name}" for depth in ("*", "*/*") for name in (SPEC, RESULT)]
+    for path in sorted({found.parent for pattern in patterns for found in root.glob(pattern)}):
         record = read_run(path)
         yield replace(record, shared=what_shared(record.run_id, shared))
 
@@ -252,7 +254,8 @@ def scan_targets(path: Path, targets: Sequence[float]) -> list[float | None]:
             break
         if float(match[1]) >= targets[len(times)]:
             start, end = complete.rfind(b"\n", 0, match.start()) + 1, complete.find(b"\n", match.end())
-            seconds = json.loads(complete[start:end])["train_seconds"]
+            row = read_row(path, complete.count(b"\n", 0, start) + 1, complete[start:end])
+            seconds = number_at(row, "train_seconds")
             times += [seconds for target in targets[len(times) :] if float(match[1]) >= target]
     return times + [None] * (len(targets) - len(times))
 

@@ -5,6 +5,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Annotated, Any, Literal
@@ -53,7 +54,9 @@ def read_sizes(value: Any) -> tuple[tuple[float, int], ...]:
     pairs = [tuple(pair) if isinstance(pair, list | tuple) else () for pair in listed]
     shares = [pair[0] for pair in pairs if len(pair) == 2]
     pixels = [pair[1] for pair in pairs if len(pair) == 2]
-    numbers = all(type(share) in (int, float) for share in shares) and all(type(size) is int for size in pixels)
+    numbers = all(type(share) in (int, float) and math.isfinite(share) for share in shares) and all(
+        type(size) is int for size in pixels
+    )
     if not pairs or len(shares) != len(pairs) or not numbers or min(pixels) < 1 or shares[-1] != 1:
         raise ValueError("a list of [share of the steps, pixels] is expected, the last share 1: [[0.5, 24], [1.0, 32]]")
     if any(one >= other for one, other in zip([0, *shares], shares, strict=False)):
@@ -81,7 +84,7 @@ ModelName = Annotated[str, StringConstraints(pattern=r"^(timm/)?[A-Za-z0-9][A-Za
 class Section(BaseModel):
     """A part of the spec: strict types, no unknown keys, no change after validation."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, protected_namespaces=(), allow_inf_nan=False)
 
 
 class WeightsSection(TrainedWeights, Section):

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.analysis.wandb_ids import EVALUATIONS, run_id
 from bench.records import EVALUATION, WANDB, RunRecord, read_runs
 from bench.util.cli import FAILED, OK, make_parser, run_command
-from bench.util.errors import first_line, unknown
+from bench.util.errors import BadInput, first_line, unknown
 from bench.util.wandb_account import check_account, check_entity
 
 ASKED, OTHERWISE = "bench.sync needs a W&B account", "nothing is lost: the runs stay in their folder"
@@ -62,9 +62,11 @@ def main(words: Sequence[str]) -> int:
 
 
 def choose_runs(records: Sequence[RunRecord], experiment: str | None) -> list[RunRecord]:
-    """Return the runs of an experiment, or all; raise BadInput for an experiment that is not there."""
+    """Return the runs of an experiment, or all; raise BadInput for one that is not there, and where there are none."""
+    if not records:
+        raise BadInput("no runs found: name their folder with --runs")
     chosen = [record for record in records if experiment in (None, record.path.parent.name)]
-    if records and not chosen:
+    if not chosen:
         raise unknown("experiment", str(experiment), {record.path.parent.name for record in records})
     return chosen
 

@@ -9,6 +9,7 @@ from bench.records import EPOCHS, RESULT, RunWriter, read_epochs, read_run, read
 from bench.spec import RunSpec
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically
+from tests.fake_runs import write_fake_run
 
 ENVIRONMENT = {"python": "3"}
 
@@ -113,7 +114,7 @@ def test_a_missing_runs_folder_says_what_to_do(tmp_path: Path) -> None:
         read_runs(tmp_path / "none")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", ""])
+@pytest.mark.parametrize("content", ["{", "[]", "", '{"top1": NaN}', '{"top1": 1e999}', f'{{"top1": {"9" * 400}}}'])
 def test_a_damaged_result_is_named(tmp_path: Path, content: str) -> None:
     folder = tmp_path / "experiment" / "run"
     folder.mkdir(parents=True)
@@ -127,3 +128,9 @@ def test_nan_is_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         RunWriter(tmp_path).append_epoch({"loss": float("nan")})
     assert (tmp_path / EPOCHS).read_bytes() == b""
+
+
+def test_a_finished_run_needs_no_yaml_to_be_found(tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20")
+    (path / "spec.yaml").unlink()
+    assert [record.path for record in read_runs(tmp_path)] == [path]

@@ -153,6 +153,11 @@ def test_what_is_missing_is_one_line_and_nothing_is_lost(
     assert sorted(path for path in offline.rglob("*")) == before
 
 
+def test_a_folder_without_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(main, ["--runs", str(tmp_path)]) == 2
+    assert "no runs found" in capsys.readouterr().err
+
+
 def test_what_was_not_uploaded_is_said(offline: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(main, ["--runs", str(offline)]) == 1
     lines = capsys.readouterr().out.splitlines()

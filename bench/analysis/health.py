@@ -72,6 +72,12 @@ DECK_SPEC: dict[str, Any] = {
     "algorithms.gradient_clipping.clipping_type": "norm",
     "algorithms.gradient_clipping.clipping_threshold": 1.0,
 }
+# Keys that neither recipe declares, with their defaults: records from before they were there have none of them.
+LATER_KEYS: dict[str, Any] = {
+    "augmentation.padding_mode": "constant",
+    "augmentation.sizes": None,
+    "optimizer.decay": "all",
+}
 LIGHT_SPEC: dict[str, Any] = {
     "model.weights": None,
     "data.name": "cifar100",
@@ -169,6 +175,12 @@ def optimizer_of(spec: Spec) -> DeckOptimizer:
     return DeckOptimizer(name, lr, weight_decay, -1 if epochs is None else epochs, spec.get("batch_size", 0))
 
 
+def declares(spec: Spec, expected: Mapping[str, Any]) -> bool:
+    """Tell whether a spec has some values, and the defaults of what came to the schema later."""
+    later = all(value_at(spec, path) in (None, value) for path, value in LATER_KEYS.items())
+    return later and all(value_at(spec, path) == value for path, value in expected.items())
+
+
 def is_deck(spec: Spec) -> bool:
     """Tell whether a spec is the deck's recipe in full length; an unpublished optimizer is not held against it."""
     family = MODELS[name].family if (name := str(value_at(spec, "model.name"))) in MODELS else ""
@@ -177,8 +189,7 @@ def is_deck(spec: Spec) -> bool:
     sgd_as_deck = value_at(spec, "optimizer.name") != "sgd" or (
         value_at(spec, "optimizer.momentum") == 0.9 and not value_at(spec, "optimizer.nesterov")
     )
-    same = all(value_at(spec, path) == value for path, value in DECK_SPEC.items())
-    return same and plain and sgd_as_deck and (expected is None or optimizer_of(spec) == expected)
+    return declares(spec, DECK_SPEC) and plain and sgd_as_deck and (expected is None or optimizer_of(spec) == expected)
 
 
 def is_light(spec: Spec) -> bool:
@@ -186,7 +197,7 @@ def is_light(spec: Spec) -> bool:
     plain = set(spec.get("algorithms") or {}) <= NEUTRAL
     long_enough = epochs_declared(spec) in LIGHT_EPOCHS
     small = 0 < spec.get("batch_size", 0) <= LIGHT_BATCH
-    return plain and long_enough and small and all(value_at(spec, path) == value for path, value in LIGHT_SPEC.items())
+    return plain and long_enough and small and declares(spec, LIGHT_SPEC)
 
 
 def recipe_of(spec: Spec) -> Recipe | None:

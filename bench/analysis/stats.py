@@ -22,6 +22,8 @@ MIN_BOOTSTRAP, RESAMPLES = 5, 10_000
 FAR = 1000.0
 # Nobody trains more seeds than this to answer a question.
 MAX_SEEDS = 10_000
+# Differences of decimal numbers that are equal on paper are within so many steps of floating point.
+ROUNDINGS = 8
 ONE_RUN = "one run (n = 1): no interval"
 FEW_RUNS = f"fewer than {MIN_BOOTSTRAP} runs: no bootstrap interval"
 NO_SPREAD = "no spread among the runs: no test"
@@ -75,6 +77,24 @@ def standard_deviation(sample: NDArray[np.float64]) -> float:
     return 0.0 if np.ptp(sample) == 0 else float(sample.std(ddof=1))
 
 
+def mean_of(sample: NDArray[np.float64]) -> float:
+    """Return the mean, the same for every order of the numbers."""
+    return math.fsum(sample) / len(sample)
+
+
+def differences_of(base: Sequence[float], arm: Sequence[float]) -> NDArray[np.float64]:
+    """Return arm − base pair by pair; exactly equal where they differ by no more than subtraction rounds.
+
+    Raises ValueError for bad samples or unequal lengths.
+    """
+    a, b = as_sample(base), as_sample(arm)
+    if len(a) != len(b):
+        raise ValueError(f"pairs need samples of one length, not {len(a)} and {len(b)}")
+    found = b - a
+    rounding = ROUNDINGS * np.spacing(max(np.abs(a).max(), np.abs(b).max()))
+    return np.full_like(found, found.mean()) if np.ptp(found) <= rounding else found
+
+
 def t_quantile(df: float, confidence: float) -> float:
     """Return the t that a two-sided interval of this confidence spans."""
     return float(special.stdtrit(df, (1 + confidence) / 2))
@@ -91,7 +111,7 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Es
     One value has no interval. Raises ValueError for an empty or non-finite sample.
     """
     sample = as_sample(values)
-    n, mean = len(sample), float(sample.mean())
+    n, mean = len(sample), mean_of(sample)
     if n == 1:
         return Estimate(mean, 1, why=ONE_RUN)
     sd = standard_deviation(sample)
@@ -105,7 +125,7 @@ def welch(base: Sequence[float], arm: Sequence[float], confidence: float = CONFI
     One run on either side, or no spread on both, gives the difference alone. Raises ValueError for a bad sample.
     """
     a, b = as_sample(base), as_sample(arm)
-    delta = float(b.mean() - a.mean())
+    delta = mean_of(b) - mean_of(a)
     if min(len(a), len(b)) == 1:
         return Difference(delta, len(a), len(b), why=ONE_RUN)
     parts = [standard_deviation(sample) ** 2 / len(sample) for sample in (a, b)]
@@ -122,11 +142,9 @@ def paired(base: Sequence[float], arm: Sequence[float], confidence: float = CONF
 
     One pair, or equal differences, gives the mean alone. Raises ValueError for bad samples or unequal lengths.
     """
-    a, b = as_sample(base), as_sample(arm)
-    if len(a) != len(b):
-        raise ValueError(f"pairs need samples of one length, not {len(a)} and {len(b)}")
-    differences, n = b - a, len(a)
-    delta = float(differences.mean())
+    differences = differences_of(base, arm)
+    n = len(differences)
+    delta = mean_of(differences)
     if n == 1:
         return Difference(delta, 1, 1, why=ONE_RUN)
     error = standard_deviation(differences) / math.sqrt(n)

@@ -52,6 +52,8 @@ def make_report(options: argparse.Namespace, command: str) -> Report:
     """Return the checked claims of a command line; raise BadInput for files that cannot be used."""
     claims = read_claims(options.claims)
     runs = read_runs(options.runs) if options.runs else []
+    if options.runs and not runs:
+        raise BadInput(f"{options.runs}: no runs found; without --runs the deck is checked by its authors' logs alone")
     evidence = Evidence({claim.key: claim for claim in claims}, read_published(read_golden(), options.logs), runs)
     checked_claims = check_all(chosen(claims, options.table), evidence)
     return Report(checked_claims, evidence, command, say_commit(describe_git()))

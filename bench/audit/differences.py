@@ -48,11 +48,13 @@ def _subtraction(claim: Claim, arm: Claim, base: Claim) -> Finding:
 def _effect(claim: Claim, arm: Accuracy, base: Accuracy, evidence: Evidence) -> Finding:
     """Return what runs say about a claimed difference: no effect, an effect of that size, or of another size.
 
-    The authors' runs share one pooled noise estimate; ours have their own (the half-widths then add in quadrature).
+    The authors' runs share one pooled noise estimate, which single runs of ours borrow; several of ours have Welch's
+    interval.
     """
     delta = arm.mean - base.mean
     pooled = evidence.published.accuracy_noise.half_width(1 / arm.n + 1 / base.n)
-    half = pooled if arm.kind == "logs" else (arm.half_width**2 + base.half_width**2) ** 0.5
+    test = stats.welch(base.values, arm.values) if base.values and arm.values else None
+    half = pooled if test is None or test.low is None or test.high is None else (test.high - test.low) / 2
     text = f"{signed(delta, 2)} ± {half:.2f} (n = {arm.n} and {base.n})"
     inside = claim.holds(delta, half)
     if abs(delta) <= half:

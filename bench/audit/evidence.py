@@ -6,6 +6,8 @@ from functools import cached_property
 
 from bench.analysis import stats
 from bench.analysis.health import changed_options, is_deck
+from bench.analysis.run_groups import group_runs
+from bench.analysis.sources import counts_agree
 from bench.audit.claims import Claim, Subject
 from bench.audit.findings import Kind
 from bench.audit.published import Published, PublishedRun
@@ -20,7 +22,10 @@ MILLION = 1e6
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The mean best-epoch top-1 of a network in percent, half its 95 % t-interval, its extremes, and its source."""
+    """The mean best-epoch top-1 of a network in percent, half its 95 % t-interval, its source and extremes.
+
+    `values` are the runs' own, of runs of ours.
+    """
 
     mean: float
     n: int
@@ -28,6 +33,12 @@ class Accuracy:
     kind: Kind
     lowest: float
     highest: float
+    values: tuple[float, ...] = ()
+
+
+def is_evidence(run: RunRecord) -> bool:
+    """Tell whether a run may decide a claim: of the deck's recipe in full, evaluated on every image of the split."""
+    return run.finished and is_deck(run.spec) and counts_agree(run)
 
 
 @dataclass(frozen=True)
@@ -45,14 +56,17 @@ class Evidence:
 
     @cached_property
     def used(self) -> list[RunRecord]:
-        """Return the run records that decide accuracy claims: finished, full length, the deck's recipe."""
-        return [run for run in self.runs if run.finished and is_deck(run.spec)]
+        """Return the run records that decide accuracy claims: finished, full length, the deck's recipe.
+
+        As in the tables, a recipe and seed counts once, and only where every image of the split was evaluated.
+        """
+        run_groups, _ = group_runs([run for run in self.runs if is_evidence(run)])
+        return [run for run_group in run_groups for run in run_group.records]
 
     @cached_property
     def unused(self) -> list[RunRecord]:
         """Return the finished run records that are not used: shorter, or of another recipe."""
-        used = {id(run) for run in self.used}
-        return [run for run in self.runs if run.finished and id(run) not in used]
+        return [run for run in self.runs if run.finished and not is_deck(run.spec)]
 
     def counted(self, subject: Subject) -> Golden | None:
         """Return the counted figures of a subject, None for options that the golden file does not cover."""
@@ -126,7 +140,7 @@ class Evidence:
         estimate = stats.mean_interval(values)
         half = estimate.half_width
         borrowed = self.published.accuracy_noise.half_width(1.0) if half is None else half
-        return Accuracy(estimate.mean, estimate.n, borrowed, "runs", min(values), max(values))
+        return Accuracy(estimate.mean, estimate.n, borrowed, "runs", min(values), max(values), tuple(values))
 
     def accuracy(self, subject: Subject) -> Accuracy | None:
         """Return the accuracy from the authors' logs, else from our runs."""

@@ -27,12 +27,13 @@ def check_train_time(claim: Claim, evidence: Evidence) -> Assessment:
 
 
 def _own_hours(claim: Claim, evidence: Evidence) -> list[float]:
-    """Return the training hours of our runs on the deck's kind of machine."""
+    """Return the training hours of our runs on the deck's kind of machine, which they did not share."""
     hours = []
     for run in evidence.own_runs(claim.subject):
         result = run.result or {}
         machine = result.get("machine") or {}
-        if DECK_GPU in str(machine.get("device_name")) and machine.get("world_size") == DECK_GPUS:
+        deck_machine = DECK_GPU in str(machine.get("device_name")) and machine.get("world_size") == DECK_GPUS
+        if deck_machine and not run.shared:
             hours.append(float(result["seconds"]["train"]) / 3600)
     return hours
 

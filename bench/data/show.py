@@ -20,6 +20,7 @@ from bench.data.augmentation.policies import Augmentation, make_space
 from bench.data.datasets import load_dataset
 from bench.util.cli import OK
 from bench.util.errors import BadInput
+from bench.util.files import writing
 
 Pixels = NDArray[np.uint8]
 TILE, GAP = 1.0, 0.28  # inches: the side of an image, and the room for its caption
@@ -67,7 +68,8 @@ def write_contact_sheet(
         batch = train_batch(given, chosen, seed=seed, epoch=epoch, augmentation=augmentation, mean=mean, std=std)
         plan = make_plan(chosen, seed=seed, epoch=epoch, augmentation=augmentation, size=size)
         columns.append((f"epoch {epoch}", visible(batch, mean, std), captions(plan, augmentation.policy, *size)))
-    _draw(columns).savefig(path, dpi=150, format="png")
+    with writing(str(path)):
+        _draw(columns).savefig(path, dpi=150, format="png")
 
 
 def _draw(columns: Sequence[tuple[str, Pixels, list[str]]]) -> Figure:

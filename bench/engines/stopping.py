@@ -56,8 +56,8 @@ class Diverged(RunStopped):
 
     def record(self, checkpoint: str | None) -> dict[str, Any]:
         """Return `failed.json` (fields: see `bench.records`)."""
-        loss = self.loss if self.loss is None or math.isfinite(self.loss) else str(self.loss)
-        where = {"step": self.step, "epoch": self.epoch, "lr": self.lr, "loss": loss}
+        loss, lr = (x if x is None or math.isfinite(x) else str(x) for x in (self.loss, self.lr))
+        where = {"step": self.step, "epoch": self.epoch, "lr": lr, "loss": loss}
         return {"reason": self.reason, **where, "checkpoint": checkpoint}
 
 

@@ -46,6 +46,8 @@ def accuracy_comparison(run_groups: Sequence[RunGroup]) -> Drawings:
     blocks = blocks_of([run_group for run_group in run_groups if cell(run_group, HEADLINE).value is not None])
     counts = [len(members) for members in blocks.values()]
     cells = [cell(run_group, HEADLINE) for members in blocks.values() for run_group in members]
+    if not cells:
+        return []
     limits = view_limits(cells)
     figure = style.new_figure(max(style.SLIDE[1], sum(counts) * ROW + 0.7 * len(counts) + 1.0))
     axes = figure.subplots(len(counts), 1, sharex=True, squeeze=False, height_ratios=[count + 1.5 for count in counts])

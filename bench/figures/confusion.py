@@ -45,7 +45,7 @@ def superclass_confusion(run_groups: Sequence[RunGroup]) -> Drawings:
 
 def draw(run_group: RunGroup) -> Figure:
     """Draw the matrix, in percent of the true superclass's images, beside the accuracies with their intervals."""
-    measured = evaluations_of(run_group, EVALUATOR)
+    measured = [item for item in evaluations_of(run_group, EVALUATOR) if item.get("confusion")]
     names = [row["superclass"] for row in measured[0]["superclasses"]]
     figure = style.new_figure(9.0)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[4, 1])

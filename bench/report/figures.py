@@ -178,7 +178,7 @@ def arm_row(contents: Contents, row: Row) -> RowOfMarks:
 
 
 def time_figures(contents: Contents) -> list[dict[str, Any]]:
-    """Return the train minutes to each target, a figure for each data set, split and machine where any was reached."""
+    """Return the train seconds to each target, a figure for each data set, split and machine where any was reached."""
     found = (time_figure(contents, members) for members in contents.blocks(times.COMPARED).values())
     return [figure for figure in found if figure is not None]
 

@@ -120,10 +120,19 @@ def declared_pairs(contents: Contents) -> set[frozenset[tuple[str, ...]]]:
     """Return the runs of base and arm of each comparison that an ablation on this page has tested."""
     found = set()
     for block in (b for table in contents.ablation_tables for b in table.blocks if b.heading != NOISE):
-        bases = [row.cells[HEADLINE].runs for row in block.rows if is_base(row)]
-        arms = [row.cells[HEADLINE].runs for row in block.rows if verdict_of(row) in ORDER[:-1]]
-        found |= {frozenset((base, arm)) for base in bases for arm in arms}
+        for row in block.rows:
+            base = base_of(row, block)
+            if base is not None and verdict_of(row) in ORDER[:-1]:
+                found.add(frozenset((base.cells[HEADLINE].runs, row.cells[HEADLINE].runs)))
     return found
+
+
+def base_of(row: Row, block: Block) -> Row | None:
+    """Return the base that a row was compared with, by the runs of its difference; None for a row without one."""
+    if not compared(row):
+        return None
+    of_base = set(row.cells["delta"].runs) - set(row.cells[HEADLINE].runs)
+    return next((r for r in block.rows if is_base(r) and of_base <= set(r.cells[HEADLINE].runs)), None)
 
 
 def name_some(contents: Contents, names: Sequence[str]) -> str:
@@ -174,16 +183,20 @@ def ablation_summary(contents: Contents, table: Table) -> dict[str, Any]:
 
 def arm_verdicts(contents: Contents, block: Block) -> list[dict[str, str]]:
     """Return the verdict on each arm of a block against its base."""
-    bases = dict.fromkeys(row_name(contents, row) for row in block.rows if is_base(row))
-    base = " / ".join(bases) or contents.say("base")
     return [
         {
-            "words": verdict_words(contents, row_name(contents, row), base, dict(row.cells)),
+            "words": verdict_words(contents, row_name(contents, row), base_name(contents, row, block), dict(row.cells)),
             "verdict": verdict_of(row),
         }
         for row in block.rows
         if compared(row)
     ]
+
+
+def base_name(contents: Contents, row: Row, block: Block) -> str:
+    """Return the name of the base that a row was compared with."""
+    base = base_of(row, block)
+    return contents.say("base") if base is None else row_name(contents, base)
 
 
 def row_name(contents: Contents, row: Row) -> str:

@@ -25,8 +25,8 @@ COMPARED = ("dataset", "split", START)
 MAX_PAIRS = 4000
 METHOD = Phrase(
     "Δ = row − base in points: the mean over common seeds of equal precision with its 95 % interval by the paired "
-    "t-test, by Welch's t-test where fewer than two seeds are common; p after Holm over all comparisons of the base "
-    "with the rows of a block."
+    "t-test, by Welch's t-test where pairs would lose runs or are fewer than two; p after Holm over all "
+    "comparisons of the base with the rows of a block."
 )
 Pairs = Mapping[tuple[int, int], Contrast | None]
 

@@ -88,8 +88,8 @@ UI = {
     "Base: {}": "基线：{}",
     "base: {}": "基线：{}",
     "Δ = row − base in points: the mean over common seeds of equal precision with its 95 % interval by the paired "
-    "t-test, by Welch's t-test where fewer than two seeds are common; p after Holm over all comparisons of the base "
-    "with the rows of a block.": (
+    "t-test, by Welch's t-test where pairs would lose runs or are fewer than two; p after Holm over all "
+    "comparisons of the base with the rows of a block.": (
         "Δ = 该行 − 基线 (百分点)：对精度相同的共同种子取均值，95 % 区间由配对 t 检验给出；"
         "共同种子少于两个时用 Welch t 检验；"
         "p 值在该基线与一组各行的全部比较内经 Holm 校正。"

@@ -11,7 +11,7 @@ from bench.environment import usable_cores
 from bench.speed.kinds import describe_host, folder_name, kept_file
 from bench.util.cli import make_parser
 from bench.util.errors import BadInput, check_known
-from bench.util.files import write_atomically
+from bench.util.files import write_atomically, writing
 from bench.zoo.models import MODELS
 
 
@@ -71,6 +71,8 @@ def check(options: argparse.Namespace, most: Mapping[str, float]) -> None:
         raise BadInput(f"--save {options.save!r}: a name needs letters or digits")
     if options.json and not options.json.parent.is_dir():
         raise BadInput(f"--json {options.json}: folder '{options.json.parent}' does not exist")
+    if options.json and options.json.is_dir():
+        raise BadInput(f"--json {options.json}: is a folder; a file is expected")
 
 
 def describe(measurement: str, arguments: Sequence[str]) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def publish(numbers: Mapping[str, Any], text: str, options: argparse.Namespace) 
     print(text)
     paths = [options.json, kept_file(numbers["environment"], options.save) if options.save else None]
     for path in filter(None, paths):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(numbers, indent=1) + "\n")
+        with writing(str(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(numbers, indent=1) + "\n")
         print(path)

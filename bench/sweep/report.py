@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bench.analysis.metrics import HEADLINE, METRICS
 from bench.sweep.states import Failure, State, find_failure, find_record, progress
@@ -9,6 +10,7 @@ from bench.sweep.suite import Invalid, Plan, PlannedRun, Suite
 from bench.sweep.timing.estimate import STARTUP_SECONDS, Estimate, suite_seconds
 from bench.sweep.timing.throughput import BUSY
 from bench.util.console import show_seconds
+from bench.util.dotted import number_at
 from bench.util.text_table import text_table
 
 PFLOP = 10**15
@@ -139,18 +141,15 @@ def status_row(suite: Suite, run: PlannedRun, state: State) -> tuple[str, ...]:
     """Return one run's line of the status."""
     record, label = find_record(run), label_in(suite, run)
     if record is not None and record.finished and record.result:
-        result = record.result
-        return (
-            label,
-            state,
-            "100%",
-            METRICS[HEADLINE].format(result[HEADLINE]),
-            show_seconds(result["seconds"]["train"]),
-        )
+        return label, state, "100%", *scored(record.result, HEADLINE, "seconds.train")
     share, row = progress(run)
-    value = row.get(f"eval_{HEADLINE}")
-    shown = "" if value is None else METRICS[HEADLINE].format(value)
-    return label, state, f"{share:.0%}" if row else "", shown, show_seconds(row["train_seconds"]) if row else ""
+    return label, state, f"{share:.0%}" if row else "", *scored(row, f"eval_{HEADLINE}", "train_seconds")
+
+
+def scored(content: Mapping[str, Any], score: str, seconds: str) -> tuple[str, str]:
+    """Return an accuracy and a time at two dotted paths as text, empty where there is none."""
+    value, time = number_at(content, score), number_at(content, seconds)
+    return "" if value is None else METRICS[HEADLINE].format(value), "" if time is None else show_seconds(time)
 
 
 def failure_lines(failed: Sequence[tuple[PlannedRun, Failure]], invalid: Sequence[Invalid]) -> list[str]:

@@ -12,6 +12,7 @@ from bench.records import EPOCHS, FAILED, RESULT, RunRecord, read_epochs, read_f
 from bench.spec import run_name
 from bench.sweep.backends.locks import is_running
 from bench.sweep.suite import PlannedRun, Suite
+from bench.util.dotted import number_at
 from bench.util.errors import BadInput
 from bench.util.files import write_atomically
 from bench.util.untrusted import read_json
@@ -140,10 +141,10 @@ def progress(run: PlannedRun) -> tuple[float, Mapping[str, Any]]:
     if not rows:
         return 0.0, {}
     last, duration = rows[-1], run.spec.max_duration
-    if duration.seconds:
-        share = last["train_seconds"] / duration.seconds
-    else:
-        share = float(last["batch"] / in_batches(duration, run.spec))
+    seconds, batch = number_at(last, "train_seconds"), number_at(last, "batch")
+    if seconds is None or batch is None:
+        return 0.0, {}
+    share = seconds / duration.seconds if duration.seconds else float(batch / in_batches(duration, run.spec))
     return min(1.0, share), last
 
 

@@ -56,7 +56,7 @@ class Samples:
     def spread(self) -> float | None:
         """Return the standard deviation that decides the power: of the differences, or within the samples."""
         if self.pairs:
-            return stats.pooled_sd([b - a for a, b in zip(self.base, self.arm, strict=True)])
+            return stats.pooled_sd(stats.differences_of(self.base, self.arm).tolist())
         return stats.pooled_sd(self.base, self.arm)
 
 
@@ -80,15 +80,16 @@ def can_pair(pairs: Sequence[tuple[RunGroup | None, RunGroup]]) -> bool:
 
 
 def loses_nothing(base: RunGroup, arm: RunGroup) -> bool:
-    """Tell whether a base and an arm can be compared in pairs, and be tested so if they can be without pairs."""
+    """Tell whether pairs leave out no run of the side that has fewer: then both sides can be compared in pairs."""
     paired, every = (samples_of(base, arm, pairs) for pairs in (True, False))
-    return every is None or (paired is not None and len(paired.base) >= min(2, len(every.base), len(every.arm)))
+    return every is None or (paired is not None and len(paired.base) == min(len(every.base), len(every.arm)))
 
 
 def best_samples(base: RunGroup, arm: RunGroup) -> Samples | None:
-    """Return the accuracies to compare: in pairs where two or more seeds are common, else all of both sides."""
+    """Return the accuracies to compare: in pairs where that loses no test and no run, else all of both sides."""
     paired = samples_of(base, arm, pairs=True)
-    return paired if paired is not None and len(paired.base) > 1 else samples_of(base, arm, pairs=False)
+    in_pairs = paired is not None and len(paired.base) > 1 and loses_nothing(base, arm)
+    return paired if in_pairs else samples_of(base, arm, pairs=False)
 
 
 def contrasts_of(pairs: Sequence[tuple[RunGroup | None, RunGroup]], paired: bool) -> list[Contrast | None]:
@@ -139,6 +140,8 @@ def seeds_cell(contrast: Contrast) -> Cell:
         return missing("not tested: the same network")
     if contrast.sd is None:
         return missing("the spread is not known from one run an arm")
+    if contrast.sd == 0:
+        return missing(stats.NO_SPREAD)
     seeds = enough_seeds(abs(contrast.difference.delta), contrast.sd, contrast.pairs, max(1, contrast.tests))
     return words("more than {}", stats.MAX_SEEDS) if seeds is None else number(seeds, contrast.runs)
 

@@ -67,13 +67,18 @@ def source_note(evaluator: str, run_groups: Sequence[RunGroup]) -> Phrase:
 
 
 def shown_quantities(run_groups: Sequence[RunGroup], table: str) -> dict[tuple[str, str], Quantity]:
-    """Return the quantities of a table without those that an evaluator leaves out for every run that it measured."""
+    """Return the quantities of a table without those that an evaluator leaves out for every run that it measured.
+
+    Where that leaves none, they are all returned: their gaps say how it is.
+    """
     done = {evaluator for c in run_groups for record in c.evaluated_records for evaluator in record.evaluations}
-    return {
+    every = quantities_of(table)
+    measured = {
         key: quantity
-        for key, quantity in quantities_of(table).items()
+        for key, quantity in every.items()
         if key[0] not in done or any(run_group.evaluated(".".join(key)) for run_group in run_groups)
     }
+    return measured or every
 
 
 def has_evaluations(run_groups: Sequence[RunGroup], table: str) -> bool:

@@ -63,7 +63,7 @@ def evaluations_of(run_group: RunGroup, evaluator: str) -> list[Mapping[str, Any
 def machines(run_group: RunGroup, evaluator: str) -> list[str]:
     """Return on what a run group's runs were measured."""
     found = evaluations_of(run_group, evaluator)
-    return list(dict.fromkeys(f"{item['machine']}, {item['precision']}" for item in found))
+    return list(dict.fromkeys(f"{item.get('machine')}, {item.get('precision')}" for item in found))
 
 
 def machine_column(evaluator: str) -> Column:

@@ -12,6 +12,7 @@ from bench.records import EPOCHS, RunRecord, scan_targets
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables.comparison import CLOCK
+from bench.util.dotted import number_at
 
 TARGETS = (40.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 90.0)
 # Times are compared on one machine and one split; the recipes may differ, since the fastest one is what is sought.
@@ -50,7 +51,10 @@ def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
         return missing("the runs were trained on several machines")
     reached = [time for time in times if time is not None]
     if len(reached) < len(times):
-        spent = [record.epochs[-1]["train_seconds"] for record in run_group.records]
+        last = (number_at(record.epochs[-1], "train_seconds") for record in run_group.records if record.epochs)
+        spent = [seconds for seconds in last if seconds is not None]
+        if len(spent) < len(times):
+            return missing("no evaluations over time were recorded")
         bound = sum(whole if time is None else time for time, whole in zip(times, spent, strict=True)) / len(times)
         return Cell(low=bound, runs=run_group.runs, why=Phrase(SOME, (len(reached), len(times))))
     return from_estimate(stats.mean_interval(reached), run_group.runs)

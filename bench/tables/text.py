@@ -71,6 +71,7 @@ WORDS = {
 }
 REASONS = {
     "'{}' was not recorded": "未记录“{}”",
+    "no evaluations over time were recorded": "未记录随时间的评估",
     "the runs do not agree on '{}'": "各次运行的“{}”不一致",
     "Not shown, since no row has it: {} ({})": "未列出，因为没有任何一行有该值：{} ({})",
     "the runs were trained on several machines": "各次运行使用了不同的设备",

@@ -1,6 +1,7 @@
 """JSON files and texts that may come from strangers, as records do."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,29 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object; raise BadInput naming the file when it is torn or no object."""
+    """Return a JSON object; raise BadInput naming the file when it is torn, no object, or has no finite number."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = json.loads(text, parse_constant=finite, parse_float=finite, parse_int=whole)
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: a JSON object is expected")
     return printable(content) if "\\" in text or UNPRINTABLE.search(text) else content
+
+
+def finite(text: str) -> float:
+    """Return a number; raise ValueError for NaN, infinity and what only infinity can stand for."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def whole(text: str) -> int:
+    """Return a whole number; raise ValueError for one that no float can stand for."""
+    finite(text)
+    return int(text)
 
 
 def printable(value: Any) -> Any:

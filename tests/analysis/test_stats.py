@@ -1,6 +1,7 @@
 """The statistics against scipy and statsmodels, against cases worked by hand, and their properties."""
 
 import math
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -210,3 +211,21 @@ def test_welch_holds_its_level_when_nothing_differs() -> None:
     rng = np.random.default_rng(3)
     p_values = [stats.welch(normal(rng, 0, 1, 5), normal(rng, 0, 3, 8)).p for _ in range(2000)]
     assert sum(p is not None and p < stats.ALPHA for p in p_values) == pytest.approx(100, abs=30)
+
+
+@given(
+    st.lists(st.integers(0, 10_000), min_size=2, max_size=6),
+    st.integers(-3_000, 3_000),
+)
+def test_equal_differences_are_never_tested(hundredths: list[int], shift: int) -> None:
+    """Accuracies of 10,000 images are hundredths of a point, which floats hold only nearly."""
+    base = [value / 100 for value in hundredths]
+    found = stats.paired(base, [(value + shift) / 100 for value in hundredths])
+    assert found.p is None
+    assert found.why == stats.NO_SPREAD
+    assert found.delta == pytest.approx(shift / 100, abs=1e-9)
+
+
+def test_a_mean_does_not_depend_on_the_order_of_the_seeds() -> None:
+    values = [66.1, 66.2, 66.3]
+    assert len({stats.mean_interval(order).mean for order in permutations(values)}) == 1

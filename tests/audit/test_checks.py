@@ -1,10 +1,12 @@
 """Each check on claims made by hand, with what must confirm, contradict or leave open."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from bench.audit.claims import Claim
+from bench.analysis import stats
+from bench.audit.claims import Claim, Subject
 from bench.audit.costs import MAC_TOLERANCE
 from bench.audit.findings import CONFIRMED, CONTRADICTED, NOT_TESTABLE, WITHIN_NOISE
 from bench.audit.times import APPROX_TOLERANCE
@@ -233,6 +235,29 @@ def test_our_runs_settle_a_difference() -> None:
     assert check(*deltas("66.00", "67.00", "+1.00"), runs=runs, logs=NOISY).verdict == CONTRADICTED
 
 
+def test_a_run_counts_once_and_only_whole_evaluations_do() -> None:
+    runs = [record("resnet_20", 66.0 + seed, seed) for seed in range(2)]
+    copies = [replace(run, path=Path("runs/again") / run.path.name) for run in runs]
+    padded = record("resnet_20", 90.0, 2, data={"eval_samples": 10_000}, evaluated_samples=10_003)
+    found = evidence([], runs=[*runs, *copies, padded])
+    accuracy = found.own_accuracy(Subject.parse("resnet_20"))
+    assert accuracy is not None
+    assert (accuracy.n, accuracy.mean) == (2, pytest.approx(66.7))
+    assert not found.unused
+
+
+def test_our_difference_has_the_interval_of_the_tables() -> None:
+    runs = [record("resnet_20", 66.0 + 0.5 * seed, seed) for seed in range(3)]
+    runs += [record("eca_resnet_20", 67.5 + 0.5 * seed, seed) for seed in range(3)]
+    found = check(*deltas("66.00", "67.50", "+1.50"), runs=runs, logs=NOISY)
+    assert found.verdict == CONFIRMED
+    expected = stats.welch([66.2, 66.7, 67.2], [67.7, 68.2, 68.7])
+    assert expected.low is not None
+    own = found.found("runs")
+    assert own is not None
+    assert own.half_width == pytest.approx(1.5 - expected.low)
+
+
 def ranked(*pairs: tuple[str, str]) -> list[Claim]:
     return [
         made
@@ -354,7 +379,9 @@ def test_a_time_of_another_machine_tests_nothing() -> None:
     asked = claim("hornet_tiny", "train_time", "0.20")
     assert check(asked, logs=NOISY, runs=[record("hornet_tiny", 60.0)]).verdict == NOT_TESTABLE
     deck = {"device_name": "Tesla V100-SXM2-32GB", "world_size": 8}
-    assert check(asked, logs=NOISY, runs=[record("hornet_tiny", 60.0, machine=deck)]).verdict == CONFIRMED
+    run = record("hornet_tiny", 60.0, machine=deck)
+    assert check(asked, logs=NOISY, runs=[run]).verdict == CONFIRMED
+    assert check(asked, logs=NOISY, runs=[replace(run, shared="two runs at a time")]).verdict == NOT_TESTABLE
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The figures: the same file each time, labels that do not overlap, curves that are those of the runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -226,3 +227,12 @@ def test_a_figure_is_a_function_and_a_row(
     with pytest.raises(SystemExit):
         main(["--help"])
     assert "counts" in capsys.readouterr().out
+
+
+def test_without_an_accuracy_there_is_no_figure_of_accuracies(tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20")
+    result = json.loads((path / "result.json").read_text())
+    del result["top1"]
+    (path / "result.json").write_text(json.dumps(result))
+    run_groups = make_source(read_runs(tmp_path), "").run_groups
+    assert FIGURES["accuracy_comparison"](run_groups) == []

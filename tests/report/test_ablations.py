@@ -1,6 +1,7 @@
 """Ablations of the committed runs: a block has the same verdicts wherever it is shown, and compares equal lengths."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
@@ -18,6 +19,7 @@ from bench.report.pairs import contrast_pairs
 from bench.tables.measures import Options
 from bench.tables.registry import all_tables
 from tests.conftest import REPOSITORY
+from tests.fake_runs import SGD, write_fake_run
 from tests.report.decks import material_of
 
 RUNS = REPOSITORY / "reports" / "runs"
@@ -107,3 +109,22 @@ def test_runs_of_different_lengths_are_never_compared(page: Contents, records: S
     ]
     assert len(deltas) > 10
     assert all(len({lengths[run] for run in cell.runs}) == 1 for cell in deltas)
+
+
+def test_each_arm_is_said_to_be_compared_with_its_own_base(tmp_path: Path) -> None:
+    """Two bases of other learning rates: the arm at 0.05 was compared with that at 0.05 alone."""
+    accuracies = {
+        ("resnet20_no_eca", 0.1): (66.0, 66.4, 66.2),
+        ("resnet20_no_eca", 0.05): (65.0, 65.3, 65.2),
+        ("ecanet20_fixed_k3", 0.1): (66.5, 66.6, 66.8),
+        ("ecanet20_fixed_k5", 0.05): (68.0, 68.3, 68.4),
+    }
+    for (model, lr), top1s in accuracies.items():
+        for seed, top1 in enumerate(top1s):
+            write_fake_run(tmp_path, model, seed, top1=top1, epochs=3, optimizer={**SGD, "lr": lr})
+    contents = Contents(make_source(read_runs(tmp_path), ""))
+    shown = overview(contents, contrast_pairs(contents.run_groups))
+    (block,) = shown["blocks"]
+    (below,) = [line["words"] for line in block["verdicts"] if line["verdict"] == "tested below"]
+    assert below.count("resnet20_no_eca") == 1
+    assert any("resnet20_no_eca" in line["words"] for line in block["verdicts"] if line["verdict"] != "tested below")

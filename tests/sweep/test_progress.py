@@ -102,6 +102,21 @@ def test_the_status_tells_each_state(write_suite: WriteSuite, capsys: pytest.Cap
     assert "75%" in next(line for line in printed.splitlines() if line.startswith(plan.runs[0].label))
 
 
+@pytest.mark.parametrize("content", ["{}", '{"batch": "x", "train_seconds": 1.0}', "torn"])
+def test_a_damaged_run_does_not_end_the_status(
+    content: str, write_suite: WriteSuite, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_suite(seeds=[0])
+    first, second, _ = expand(path).runs
+    for run in (first, second):
+        run.path.mkdir(parents=True)
+    (first.path / "epochs.jsonl").write_text(f"{content}\n")
+    spec = second.spec.model_dump(mode="json")
+    (second.path / "result.json").write_text(json.dumps({"status": "finished", "spec": spec}))
+    assert run_command(main, ["status", "-f", str(path)]) == 0
+    assert "1 interrupted, 1 finished, 1 waiting" in capsys.readouterr().out
+
+
 def test_runs_that_an_older_version_named_are_finished() -> None:
     """Keys were renamed after the runs of fast_default had been trained, so that their recipes have other hashes today.
 

@@ -140,3 +140,12 @@ def test_every_quantity_has_its_place() -> None:
     for name, evaluator in EVALUATORS.items():
         assert evaluator.source, name
         assert all(quantity.heading_zh for quantity in evaluator.quantities.values()), name
+
+
+@pytest.mark.parametrize("table", EVALUATIONS)
+def test_an_evaluation_without_its_quantities_is_a_gap(table: str, tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20")
+    for evaluator, _ in quantities_of(table):
+        write_evaluation(path, evaluator, {})
+    row = rows_of(build(tmp_path, table))["resnet_20"]
+    assert all(row.cells[key].value is None for _, key in quantities_of(table) if key in row.cells)

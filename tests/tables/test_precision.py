@@ -83,14 +83,27 @@ def test_techniques_that_differ_are_footnoted(tmp_path: Path) -> None:
 
 
 def test_seeds_of_different_precisions_are_never_paired(tmp_path: Path) -> None:
+    """Pairs would leave seed 2 of both out, so that all runs are compared without pairs."""
     write_seeds(tmp_path, "resnet_20", ["amp_bf16", "amp_bf16", "fp32", "fp32"])
     write_seeds(tmp_path, "ecanet20_fixed_k5", ["amp_bf16", "amp_bf16", "amp_bf16", "fp32"])
     table = build(tmp_path, "eca_kernel")
     groups = {group.model: group for group in make_source(read_runs(tmp_path), "").run_groups}
     base, arm = groups["resnet_20"].by_seed("top1"), groups["ecanet20_fixed_k5"].by_seed("top1")
     delta = rows_of(table, "arm")["ecanet20_fixed_k5"].cells["delta"]
-    assert delta.value == pytest.approx(sum(arm[seed] - base[seed] for seed in (0, 1, 3)) / 3)
-    assert len(delta.runs) == 6
+    assert delta.value == pytest.approx(sum(arm.values()) / 4 - sum(base.values()) / 4)
+    assert len(delta.runs) == 8
+    assert table.notes[0] == ADJUSTED
+
+
+def test_an_arm_of_fewer_seeds_is_paired_where_each_has_its_partner(tmp_path: Path) -> None:
+    write_seeds(tmp_path, "resnet_20", ["amp_bf16", "amp_bf16", "fp32", "fp32"])
+    write_seeds(tmp_path, "ecanet20_fixed_k5", ["amp_bf16", "amp_bf16"])
+    table = build(tmp_path, "eca_kernel")
+    groups = {group.model: group for group in make_source(read_runs(tmp_path), "").run_groups}
+    base, arm = groups["resnet_20"].by_seed("top1"), groups["ecanet20_fixed_k5"].by_seed("top1")
+    delta = rows_of(table, "arm")["ecanet20_fixed_k5"].cells["delta"]
+    assert delta.value == pytest.approx(sum(arm[seed] - base[seed] for seed in (0, 1)) / 2)
+    assert len(delta.runs) == 4
     assert table.notes[0] == PAIRED
 
 

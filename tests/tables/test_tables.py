@@ -232,6 +232,31 @@ def test_a_torn_last_row_and_unevaluated_epochs_do_no_harm(tmp_path: Path) -> No
     assert first_times(read_runs(tmp_path)[0], (40.0, 90.0))[1] is None
 
 
+@pytest.mark.parametrize("content", [None, "", "\n", "{}\n"])
+def test_without_evaluations_over_time_the_table_says_so(content: str | None, tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20", top1=66.0)
+    write_fake_run(tmp_path, "resnet_32", top1=66.0)
+    (path / "epochs.jsonl").unlink()
+    if content is not None:
+        (path / "epochs.jsonl").write_text(content)
+    rows = rows_of(build(tmp_path, "time_to_accuracy"))
+    assert rows["resnet_32"].cells["seconds_to_60"].value is not None
+    assert rows["resnet_20"].cells["seconds_to_60"].value is None
+
+
+@pytest.mark.parametrize("line", ['{"eval_top1": 50.0, "tr', '{"eval_top1": 50.0}'])
+def test_a_damaged_row_is_named_or_counts_as_not_reached(line: str, tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20", top1=66.0)
+    text = (path / "epochs.jsonl").read_text()
+    (path / "epochs.jsonl").write_text(f"{line}\n{text}")
+    (record,) = read_runs(tmp_path)
+    if "}" in line:
+        assert first_times(record, (40.0,)) == [None]
+    else:
+        with pytest.raises(BadInput, match=r"epochs\.jsonl, line 1"):
+            first_times(record, (40.0,))
+
+
 def test_components_need_no_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["components", "--runs", str(tmp_path / "nowhere")]) == OK
     assert "LayerNorm" in capsys.readouterr().out
