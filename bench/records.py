@@ -49,10 +49,10 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from bench.analysis.identity import renamed
-from bench.analysis.metrics import HEADLINE
+from bench.analysis.metrics import HEADLINE, METRICS
 from bench.analysis.shared_devices import read_shared, what_shared
 from bench.spec import RunSpec, run_name
-from bench.util.dotted import number_at
+from bench.util.dotted import number_at, value_at
 from bench.util.errors import BadInput, first_line
 from bench.util.files import write_atomically, writing
 from bench.util.untrusted import printable, read_json
@@ -64,6 +64,14 @@ SPEC, ENVIRONMENT, EPOCHS, RESULT, LOCK = "spec.yaml", "environment.json", "epoc
 CHECKPOINTS, WANDB, FAILED, ERROR = "checkpoints", "wandb", "failed.json", "rank{}.error.txt"
 WEIGHTS = "weights.safetensors"
 EVALUATION = "evaluation"
+# The sections and some numbers of a result and of a recorded spec, which may be missing.
+SECTIONS = ("model", "data", "training", "seconds", "machine", "machine.packages", "best")
+NUMBERS = (*METRICS, "model.params", "model.macs", "machine.world_size", "seconds.train", "training.flops")
+SPEC_NUMBERS = ("batch_size", "optimizer.lr", "optimizer.weight_decay")
+SPEC_SECTIONS = (
+    *("model", "model.options", "model.weights", "data", "optimizer", "optimizer.rest", "schedule", "augmentation"),
+    "algorithms",
+)
 Row = dict[str, Any]
 EVALUATED = re.compile(rf'"eval_{HEADLINE}": ?([0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)'.encode())
 
@@ -169,7 +177,22 @@ def read_run(path: Path) -> RunRecord:
     spec = spec or read_spec(path / SPEC)
     if not names_a_run(spec):
         raise BadInput(f"{path / (RESULT if result else SPEC)}: its spec has no model name or no seed: no run wrote it")
+    check_shape(result or {}, SECTIONS, NUMBERS, path / RESULT)
+    check_shape(spec, SPEC_SECTIONS, SPEC_NUMBERS, path / (RESULT if result else SPEC))
+    algorithms = spec.get("algorithms") or {}
+    check_shape(algorithms, tuple(algorithms), (), path / (RESULT if result else SPEC))
     return RunRecord(path, spec, result)
+
+
+def check_shape(content: Mapping[str, Any], sections: Sequence[str], numbers: Sequence[str], path: Path) -> None:
+    """Raise BadInput naming file and key where a section is no mapping, or what should be a number is none."""
+    for key in sections:
+        value = value_at(content, key)
+        if not isinstance(value, Mapping) and (value is not None or key in content):
+            raise BadInput(f"{path}: '{key}': a mapping of keys to values is expected, not {value!r}")
+    for key in numbers:
+        if value_at(content, key) is not None and number_at(content, key) is None:
+            raise BadInput(f"{path}: '{key}': a number is expected, not {value_at(content, key)!r}")
 
 
 def find_run(path: Path) -> RunRecord:

@@ -1,6 +1,8 @@
 """Run directories: where they lie, what they hold, who may write them."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +130,18 @@ def test_nan_is_never_recorded(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         RunWriter(tmp_path).append_epoch({"loss": float("nan")})
     assert (tmp_path / EPOCHS).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("model", None), ("seconds", 3), ("top1", "high"), ("spec", {"optimizer": "sgd"}), ("data", [1])]
+)
+def test_a_result_of_another_shape_is_named(key: str, value: Any, tmp_path: Path) -> None:
+    path = write_fake_run(tmp_path, "resnet_20")
+    result = json.loads((path / RESULT).read_text())
+    result[key] = {**result[key], **value} if isinstance(value, dict) else value
+    (path / RESULT).write_text(json.dumps(result))
+    with pytest.raises(BadInput, match=f"{RESULT}: '{'optimizer' if key == 'spec' else key}'"):
+        read_runs(tmp_path)
 
 
 def test_a_finished_run_needs_no_yaml_to_be_found(tmp_path: Path) -> None:
