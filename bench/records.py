@@ -187,7 +187,7 @@ def read_run(path: Path) -> RunRecord:
 def check_shape(content: Mapping[str, Any], sections: Sequence[str], numbers: Sequence[str], path: Path) -> None:
     """Raise BadInput naming file and key where a section is no mapping, or what should be a number is none."""
     for key in sections:
-        value = value_at(content, key)
+        value = content[key] if key in content else value_at(content, key)
         if not isinstance(value, Mapping) and (value is not None or key in content):
             raise BadInput(f"{path}: '{key}': a mapping of keys to values is expected, not {value!r}")
     for key in numbers:

@@ -59,7 +59,7 @@ def prediction_interval(values: Sequence[float]) -> tuple[float, float] | None:
     found = stats.mean_interval(values)
     if found.sd is None or found.n < 2:
         return None
-    half = stats.t_quantile(found.n - 1, stats.CONFIDENCE) * found.sd * (1 + 1 / found.n) ** 0.5
+    half = stats.prediction_half_width(found.sd, found.n - 1, found.n)
     return found.mean - half, found.mean + half
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from bench.analysis import stats
-from bench.analysis.run_groups import RunGroup
+from bench.analysis.recipe import MACHINE
+from bench.analysis.run_groups import SEVERAL, RunGroup
 
 NUMERAL = re.compile(r"\s*[-+−±]?\s*\d[\d.,\s]*(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
 
@@ -102,6 +103,14 @@ class Table:
     notes: tuple[Phrase, ...] = ()
 
 
+SEVERAL_MACHINES = Cell(why=Phrase("the runs were trained on several machines"))
+
+
+def joined(parts: Sequence[Phrase]) -> Phrase:
+    """Return phrases as one, parted by semicolons."""
+    return Phrase("; ".join(["{}"] * len(parts)), tuple(parts))
+
+
 def words(template: str, *values: object) -> Cell:
     """Return a cell of words."""
     return Cell(text=Phrase(template, values))
@@ -145,9 +154,13 @@ def constant_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
 
 def time_cell(run_group: RunGroup, path: str, scale: float = 1.0) -> Cell:
     """Return the mean of a time; times of different machines are not averaged."""
-    if run_group.recipe_fields["machine"] == "several":
-        return missing("the runs were trained on several machines")
-    return mean_cell(run_group, path, scale)
+    return SEVERAL_MACHINES if on_several_machines([run_group]) else mean_cell(run_group, path, scale)
+
+
+def on_several_machines(run_groups: Sequence[RunGroup]) -> bool:
+    """Tell whether runs were trained on several machines, so that their times are not averaged."""
+    machines = {run_group.recipe_fields[MACHINE] for run_group in run_groups}
+    return len(machines) > 1 or SEVERAL in machines
 
 
 def ratio_cell(run_group: RunGroup, top: str, bottom: str, scale: float = 1.0) -> Cell:

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.analysis import stats
 from bench.analysis.identity import recipe_without_model
+from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, group_runs
 from bench.records import read_runs
 from bench.util.cli import OK, make_parser, run_command
@@ -28,7 +29,6 @@ PATH = Path(__file__).with_name("own_bands.json")
 # Recipes that have bands, and the data whose test images they are of.
 RECIPES = {"fast_10ep": "recipes/fast_10ep.yaml"}
 DATA = "cifar100"
-HEADLINE = "top1"
 # Networks of this many seeds in all are needed to estimate the spread.
 FEWEST_DEGREES = 2
 
@@ -79,7 +79,7 @@ def _band(sample: Mapping[str, float], sd: float, df: int) -> dict[str, Any]:
     `sample` is run id → accuracy.
     """
     mean, n = sum(sample.values()) / len(sample), len(sample)
-    half = stats.t_quantile(df, stats.CONFIDENCE) * sd * (1 + 1 / n) ** 0.5
+    half = stats.prediction_half_width(sd, df, n)
     ends = {"low": round(mean - half, 1), "high": round(mean + half, 1)}
     return {"mean": round(mean, 2), "n": n, **ends, "runs": dict(sample)}
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.ablations import ABLATIONS
-from bench.analysis.cells import Phrase
+from bench.analysis.cells import Phrase, joined
 from bench.analysis.run_groups import RunGroup, group_runs
 from bench.records import RunRecord, read_noise_floor, read_runs
-from bench.tables.notes import joined
 from bench.util.errors import BadInput, check_known
 
 MAX_NAMED = 20

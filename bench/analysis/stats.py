@@ -119,6 +119,11 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Es
     return Estimate(mean, n, sd, mean - half, mean + half)
 
 
+def prediction_half_width(sd: float, df: float, n: int) -> float:
+    """Return half the width of the interval in which one further run lies beside the mean of `n`."""
+    return t_quantile(df, CONFIDENCE) * sd * math.sqrt(1 + 1 / n)
+
+
 def welch(base: Sequence[float], arm: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
     """Return the difference of two independent samples, arm − base, by Welch's t-test.
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from bench.analysis import stats
 from bench.analysis.health import DECK_SPEC, FULL_LENGTH, recipe_of
 from bench.analysis.identity import recipe_without_model
+from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, group_runs, hashable, steps_text
 from bench.audit.claims import Claim, Subject
 from bench.audit.differences import base_row
@@ -24,7 +25,6 @@ from bench.util.markdown import code, escape, markdown_table
 # Fewer networks than this are no comparison.
 FEWEST = 3
 NO_GAP = "–"
-HEADLINE = "top1"
 
 
 class ShortRuns(NamedTuple):

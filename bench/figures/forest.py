@@ -13,6 +13,7 @@ from bench.figures import style
 from bench.figures.accuracy import Drawings, wrap
 from bench.figures.intervals import Limits, cut_note, draw_point, view_limits
 from bench.tables.ablations import ablation_builder
+from bench.tables.contrasts import compared
 from bench.tables.measures import Options
 
 # Verdict → colour and marker: better and worse differ in both.
@@ -35,11 +36,6 @@ def ablations(run_groups: Sequence[RunGroup], folder: Path = ABLATIONS) -> Drawi
     return [(f"ablation_{name}", figure) for name, figure in figures.items() if figure is not None]
 
 
-def arms_of(block: Block) -> list[Row]:
-    """Return the rows of a block that have a difference from a base."""
-    return [row for row in block.rows if "delta" in row.cells and row.cells["delta"].value is not None]
-
-
 def heading_of(block: Block) -> str:
     """Return a block's heading and its bases."""
     words = [block.heading.english()] if block.heading else []
@@ -52,7 +48,7 @@ def heading_of(block: Block) -> str:
 
 def draw_forest(table: Table) -> Figure | None:
     """Draw an ablation's blocks below each other; None when no arm can be compared with a base."""
-    blocks = [(block, arms_of(block)) for block in table.blocks if arms_of(block)]
+    blocks = [(block, arms) for block in table.blocks if (arms := [row for row in block.rows if compared(row)])]
     if not blocks:
         return None
     deltas = [row.cells["delta"] for _, arms in blocks for row in arms]

@@ -15,6 +15,7 @@ from bench.analysis.sources import Source
 from bench.report.text import translate
 from bench.tables.ablations import ablation_builder
 from bench.tables.comparison import comparison
+from bench.tables.contrasts import compared
 from bench.tables.measures import Options
 
 # Rows of one label are told apart by at most so many recipe fields, in at most so many letters.
@@ -111,8 +112,3 @@ def apart(members: Sequence[RunGroup]) -> list[str]:
         text if short.count(text) == 1 else f"{text} {short[: place + 1].count(text)}".strip()
         for place, text in enumerate(short)
     ]
-
-
-def compared(row: Row) -> bool:
-    """Tell whether a row of an ablation has a difference from its base."""
-    return "delta" in row.cells and row.cells["delta"].value is not None

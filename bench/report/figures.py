@@ -12,7 +12,7 @@ from bench.figures import style
 from bench.figures.accuracy import technique_of
 from bench.figures.forest import VERDICTS, p_text
 from bench.figures.times import MARKERS
-from bench.report.contents import Contents, compared, told_apart
+from bench.report.contents import Contents, told_apart
 from bench.report.drawing import canvas
 from bench.report.drawing.curves import Line, draw_curves
 from bench.report.drawing.rows import Mark, RowOfMarks, draw_rows
@@ -21,6 +21,7 @@ from bench.report.overview import row_name, verdict_of
 from bench.tables import measures as m
 from bench.tables import notes
 from bench.tables import targets as times
+from bench.tables.contrasts import compared
 from bench.tables.page import format_cell
 from bench.util.dotted import number_at
 

@@ -6,11 +6,11 @@ from typing import Any
 from bench.analysis.cells import Block, Cell, Row, Table
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import RANKED_TOGETHER
-from bench.analysis.run_groups import RunGroup, common_recipe
-from bench.report.contents import Contents, compared, told_apart
+from bench.analysis.run_groups import RunGroup, common_recipe, is_tuning
+from bench.report.contents import Contents, told_apart
 from bench.report.pairs import Pairs
 from bench.tables import notes
-from bench.tables.contrasts import NOISE, SEEDS, contrast_cells
+from bench.tables.contrasts import NOISE, SEEDS, compared, contrast_cells
 from bench.tables.measures import cell as cell_of
 from bench.tables.measures import metric_column
 from bench.tables.page import format_cell, format_number, format_p
@@ -25,7 +25,6 @@ ALONE = "{}, {} {} (n = {}); {}"
 # What is tested comes first.
 TESTED = ("tested below", "better", "worse", "not distinguishable")
 ORDER = (*TESTED, "same network", "not tested")
-TUNING = "tuning"
 # So many names stand in one line.
 MAX_NAMES = 5
 
@@ -62,7 +61,7 @@ def block_summary(contents: Contents, members: Sequence[RunGroup], pairs: Pairs)
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
     return {
         "conditions": conditions(contents, members[0]),
-        "tuning": members[0].recipe_fields["split"] == TUNING,
+        "tuning": is_tuning(members[0]),
         "recipe": contents.say(notes.recipe_line(common_recipe(members), RANKED_TOGETHER)),
         "size": contents.say("Rows: {}; seeds of a row: {}", len(members), seeds),
         "leader": contents.say("Highest mean: {}, {} {} (n = {})", *score_words(contents, members[0], members)),

@@ -132,6 +132,11 @@ def contrast_cells(contrast: Contrast | None, base: RunGroup | None) -> dict[str
     }
 
 
+def compared(row: Row) -> bool:
+    """Tell whether a row of an ablation has a difference from its base."""
+    return DELTA.key in row.cells and row.cells[DELTA.key].value is not None
+
+
 def seeds_cell(contrast: Contrast) -> Cell:
     """Return how many seeds per arm settle an open contrast, at the level that Holm asks of the smallest p."""
     if contrast.verdict in ("better", "worse"):

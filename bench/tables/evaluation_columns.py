@@ -6,12 +6,11 @@ from functools import partial
 from typing import Any
 
 from bench.analysis import stats
-from bench.analysis.cells import Cell, Column, Phrase, from_estimate, missing, words
+from bench.analysis.cells import Cell, Column, Phrase, from_estimate, joined, missing, words
 from bench.analysis.metrics import Quantity
 from bench.analysis.run_groups import RunGroup
 from bench.evaluate.registry import EVALUATORS
 from bench.tables import measures as m
-from bench.tables.notes import joined
 
 UNMEASURED = "not measured: python -m bench.evaluate RUN --what {}"
 SEVERAL_WAYS = "the runs were measured on several numbers of images, or by several versions"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analysis.cells import (
+    SEVERAL_MACHINES,
     Cell,
     Column,
     Phrase,
@@ -16,6 +17,7 @@ from bench.analysis.cells import (
     mean_cell,
     missing,
     number,
+    on_several_machines,
     ratio_cell,
     time_cell,
     words,
@@ -70,9 +72,7 @@ def own_cell(run_group: RunGroup) -> Cell:
 
 def machine_cell(run_group: RunGroup) -> Cell:
     """Return what trained a run group."""
-    if run_group.recipe_fields["machine"] == "several":
-        return missing("the runs were trained on several machines")
-    return words("{}", run_group.recipe_fields["machine"])
+    return SEVERAL_MACHINES if on_several_machines([run_group]) else words("{}", run_group.recipe_fields["machine"])
 
 
 def checkpoint_cell(run_group: RunGroup) -> Cell:

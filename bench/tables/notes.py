@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.analysis.cells import Phrase
+from bench.analysis.cells import Phrase, joined
 from bench.analysis.recipe import DEFAULT, RANKED_TOGETHER, RECIPE_FIELDS
 from bench.analysis.run_groups import RunGroup, network_groups
 
@@ -22,11 +22,6 @@ def field_note(name: str, value: str, usual: str) -> Phrase:
     if added and left_out:
         return Phrase("with {}, without {}", (added, left_out))
     return Phrase("with {}", (added,)) if added else Phrase("without {}", (left_out,))
-
-
-def joined(parts: Sequence[Phrase]) -> Phrase:
-    """Return phrases as one, parted by semicolons."""
-    return Phrase("; ".join(["{}"] * len(parts)), tuple(parts))
 
 
 def recipe_notes(run_group: RunGroup, common: Common, ignore: Sequence[str] = ()) -> tuple[Phrase, ...]:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.analysis.cells import Cell, Column, Phrase, Row, Table
-from bench.tables.notes import joined
+from bench.analysis.cells import Cell, Column, Phrase, Row, Table, joined
 from bench.tables.text import say
 
 GAP = "—"

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.analysis import stats
-from bench.analysis.cells import Block, Cell, Column, Phrase, Row, Table, from_estimate, missing
+from bench.analysis.cells import (
+    SEVERAL_MACHINES,
+    Block,
+    Cell,
+    Column,
+    Phrase,
+    Row,
+    Table,
+    from_estimate,
+    missing,
+    on_several_machines,
+)
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.recipe import START
 from bench.analysis.run_groups import RunGroup, blocks_of, common_recipe
@@ -47,8 +58,8 @@ def target_column(target: float) -> Column:
 
 def target_cell(run_group: RunGroup, times: Sequence[float | None]) -> Cell:
     """Return the mean time of a run group's runs to one target, or a lower bound of it where not all got there."""
-    if run_group.recipe_fields["machine"] == "several":
-        return missing("the runs were trained on several machines")
+    if on_several_machines([run_group]):
+        return SEVERAL_MACHINES
     reached = [time for time in times if time is not None]
     if len(reached) < len(times):
         last = (number_at(record.epochs[-1], "train_seconds") for record in run_group.records if record.epochs)

@@ -4,7 +4,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from bench.analysis import stats
-from bench.analysis.cells import Block, Cell, Phrase, Row, Table, missing, number, words
+from bench.analysis.cells import (
+    SEVERAL_MACHINES,
+    Block,
+    Cell,
+    Phrase,
+    Row,
+    Table,
+    missing,
+    number,
+    on_several_machines,
+    words,
+)
 from bench.analysis.run_groups import RunGroup, common_recipe, is_helped, representative
 from bench.tables import measures as m
 from bench.tables import notes
@@ -105,8 +116,8 @@ def average(networks: Sequence[RunGroup], key: str) -> Cell:
     Times of different machines are not averaged.
     """
     (column,) = m.find(key)
-    if column.timed and len({run_group.recipe_fields["machine"] for run_group in networks}) > 1:
-        return missing("the runs were trained on several machines")
+    if column.timed and on_several_machines(networks):
+        return SEVERAL_MACHINES
     cells = [column.cell(run_group) for run_group in networks]
     means = [cell.value for cell in cells if cell.value is not None]
     if len(means) < len(cells):

@@ -2,7 +2,7 @@
 
 import json
 
-from bench.analysis.cells import Block, Row, Table
+from bench.analysis.cells import Block, Table
 from bench.report.deck.claims import claims_about, key_findings, verdict_lines
 from bench.report.deck.grids import OF_AN_ARM, grid_of, label_of
 from bench.report.deck.material import Material
@@ -13,7 +13,7 @@ from bench.report.deck.slides import Entry, Grid, Line, Part
 from bench.report.overview import is_base, row_name, verdict_words
 from bench.tables.ablation_rows import NOTHING_COMPARED
 from bench.tables.components import FACTS
-from bench.tables.contrasts import NOISE
+from bench.tables.contrasts import NOISE, compared
 from bench.zoo.models import MODELS
 
 ARMS = ("arm", "top1", "n", "delta", "p_holm", "verdict", "params_m", "train_h")
@@ -68,13 +68,8 @@ def arm_lines(material: Material, block: Block) -> list[Line]:
             material.from_runs(row.cells["delta"].runs),
         )
         for row in block.rows
-        if has_delta(row)
+        if compared(row)
     ]
-
-
-def has_delta(row: Row) -> bool:
-    """Tell whether a row has a difference from its base."""
-    return "delta" in row.cells and row.cells["delta"].value is not None
 
 
 def other_blocks(material: Material, table: Table) -> list[Line]:
