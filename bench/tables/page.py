@@ -105,9 +105,10 @@ def format_cell(cell: Cell, column: Column, language: str) -> str:
 
 
 def make_page(table: Table, language: str = "en", *, wide: bool = False) -> Page:
-    """Return a table as text; unless `wide` without the columns that do not fit into a paper.
+    """Return a table as text.
 
-    So are columns of times that no row has, which are named below the table.
+    Unless `wide`, columns that do not fit into a paper are left out, and so are columns of times that no row has: these
+    are named below the table.
     """
     chosen = [column for column in table.columns if wide or not column.wide]
     timed = [column.key for column in chosen if column.timed and not wide]
