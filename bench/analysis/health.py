@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bench.analysis.identity import schema_defaults
 from bench.analysis.own_bands import own_bands, own_recipe
 from bench.records import RunRecord
 from bench.util.dotted import value_at
@@ -71,12 +72,6 @@ DECK_SPEC: dict[str, Any] = {
     "algorithms.mixup.alpha": 0.2,
     "algorithms.gradient_clipping.clipping_type": "norm",
     "algorithms.gradient_clipping.clipping_threshold": 1.0,
-}
-# Keys that neither recipe declares, with their defaults: records from before they were there have none of them.
-LATER_KEYS: dict[str, Any] = {
-    "augmentation.padding_mode": "constant",
-    "augmentation.sizes": None,
-    "optimizer.decay": "all",
 }
 LIGHT_SPEC: dict[str, Any] = {
     "model.weights": None,
@@ -176,9 +171,14 @@ def optimizer_of(spec: Spec) -> DeckOptimizer:
 
 
 def declares(spec: Spec, expected: Mapping[str, Any]) -> bool:
-    """Tell whether a spec has some values, and the defaults of what came to the schema later."""
-    later = all(value_at(spec, path) in (None, value) for path, value in LATER_KEYS.items())
-    return later and all(value_at(spec, path) == value for path, value in expected.items())
+    """Tell whether a spec has some values, and in all else of its augmentation and its weight decay the defaults.
+
+    Those are the schema's. A record from before a key was there does not have it, which counts as the default.
+    """
+    defaults = schema_defaults(spec)
+    others = [*(f"augmentation.{key}" for key in defaults["augmentation"]), "optimizer.decay"]
+    usual = all(value_at(spec, key) in (None, value_at(defaults, key)) for key in others if key not in expected)
+    return usual and all(value_at(spec, key) == value for key, value in expected.items())
 
 
 def is_deck(spec: Spec) -> bool:

@@ -14,6 +14,7 @@ from bench.analysis.health import DECK_SPEC, FULL_LENGTH, recipe_of
 from bench.analysis.identity import recipe_without_model
 from bench.analysis.metrics import HEADLINE
 from bench.analysis.run_groups import RunGroup, group_runs, hashable, steps_text
+from bench.analysis.sources import counts_agree
 from bench.audit.claims import Claim, Subject
 from bench.audit.differences import base_row
 from bench.audit.evidence import Evidence
@@ -64,9 +65,9 @@ def network_of(run_group: RunGroup) -> str:
 
 
 def is_short(run: RunRecord) -> bool:
-    """Tell whether a run is evaluated where the claims are, but shorter than the recipes that decide them."""
+    """Tell whether a run is evaluated where the claims are, in full, but shorter than the recipes that decide them."""
     tested = all(value_at(run.spec, key) == DECK_SPEC[key] for key in ("data.name", "data.split"))
-    return bool(run.finished and tested and recipe_of(run.spec) not in FULL_LENGTH)
+    return bool(run.finished and tested and counts_agree(run) and recipe_of(run.spec) not in FULL_LENGTH)
 
 
 def short_runs_section(evidence: Evidence) -> list[str]:

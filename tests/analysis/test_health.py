@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from bench.analysis.cells import Row, Table
-from bench.analysis.health import BANDS, Band, find_band
+from bench.analysis.health import BANDS, Band, find_band, is_deck
 from bench.analysis.sources import make_source
+from bench.config import YAMLS, load_spec
 from bench.records import NOISE_FLOOR, read_runs
 from bench.tables.__main__ import main
 from bench.tables.health import MARKS, band_note
@@ -109,3 +110,13 @@ def test_a_damaged_noise_floor_is_named(tmp_path: Path, capsys: pytest.CaptureFi
         (run.parent / NOISE_FLOOR).write_text(content)
         assert run_command(main, ["comparison", "--runs", str(tmp_path)]) == BAD_INPUT
         assert NOISE_FLOOR in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["augmentation.sizes=[[0.9, 8], [1.0, 32]]", "augmentation.padding_mode=reflect", "optimizer.decay=linear"],
+)
+def test_a_recipe_with_any_other_augmentation_or_decay_is_not_the_decks(change: str) -> None:
+    path = YAMLS / "resnet_20.yaml"
+    assert is_deck(load_spec(path).model_dump(mode="json"))
+    assert not is_deck(load_spec(path, [change]).model_dump(mode="json"))
